@@ -1,0 +1,58 @@
+#include "lib/os/bell.h"
+
+#include <atomic>
+#include <cstdint>
+
+#include "lib/os/futex.h"
+
+namespace reef::os {
+namespace {
+
+constexpr uint32_t kAwake = 0;
+constexpr uint32_t kNapping = 1;
+constexpr uint32_t kAsleep = 2;
+
+// Sequentially consistent on both sides (see the header).
+std::atomic<uint32_t> g_collector{kAwake};
+std::atomic<bool> g_active{false};
+
+void Rest(uint32_t state, std::chrono::nanoseconds timeout, bool (*has_work)()) {
+  (void)g_collector.exchange(state, std::memory_order_seq_cst);
+  if (!has_work()) FutexWait(g_collector, state, timeout);
+  g_collector.store(kAwake, std::memory_order_seq_cst);
+}
+
+}  // namespace
+
+void RingBell() {
+  uint32_t state = g_collector.load(std::memory_order_seq_cst);
+  if (state != kAsleep) return;
+  if (g_collector.compare_exchange_strong(state, kAwake, std::memory_order_seq_cst)) {
+    FutexWakeAll(g_collector);
+  }
+}
+
+void NoteActivity() {
+  if (g_active.load(std::memory_order_relaxed)) return;
+  if (!g_active.exchange(true, std::memory_order_seq_cst)) RingBell();
+}
+
+bool HasActivity() { return g_active.load(std::memory_order_relaxed); }
+
+bool TakeActivity() { return g_active.exchange(false, std::memory_order_seq_cst); }
+
+void RingBellUrgently() {
+  if (g_collector.exchange(kAwake, std::memory_order_seq_cst) != kAwake) {
+    FutexWakeAll(g_collector);
+  }
+}
+
+void SleepUntilRung(std::chrono::nanoseconds timeout, bool (*has_work)()) {
+  Rest(kAsleep, timeout, has_work);
+}
+
+void Nap(std::chrono::nanoseconds timeout, bool (*has_urgent_work)()) {
+  Rest(kNapping, timeout, has_urgent_work);
+}
+
+}  // namespace reef::os

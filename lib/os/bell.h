@@ -1,0 +1,33 @@
+// The bell: wakes the collector thread when there is something for it to do.
+//
+// Ringing is cheap when the collector thread is awake (one load) and correct when it is about to
+// fall asleep: the ringer makes its work visible by a read-modify-write and then looks at `asleep`;
+// the collector stores `asleep` by one and then looks for work. One of them sees the other.
+#ifndef REEF_LIB_OS_BELL_H_
+#define REEF_LIB_OS_BELL_H_
+
+#include <chrono>
+
+namespace reef::os {
+
+// Any thread: there is work that may wait a millisecond. It must have been published by a
+// sequentially consistent read-modify-write. Wakes a collector that sleeps, not one that naps.
+void RingBell();
+// Any thread: memory has been taken or freed, so the pacer should look before long. Rings at most
+// once until the collector has taken note.
+void NoteActivity();
+// Collector thread: whether there was any since the last call.
+bool TakeActivity();
+bool HasActivity();
+// Any thread: somebody waits for the collector. Wakes it in either case; fences itself.
+void RingBellUrgently();
+
+// Collector thread. Sleeps until rung or `timeout` has passed; `has_work` is asked once more after
+// the sleeper has announced itself.
+void SleepUntilRung(std::chrono::nanoseconds timeout, bool (*has_work)());
+// The same, but only an urgent ring ends it: lets small work gather.
+void Nap(std::chrono::nanoseconds timeout, bool (*has_urgent_work)());
+
+}  // namespace reef::os
+
+#endif  // REEF_LIB_OS_BELL_H_

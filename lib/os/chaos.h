@@ -1,0 +1,20 @@
+// Chaos: named yield points in every protocol, for the build that tries to break them.
+//
+// In the chaos build (macro REEF_CHAOS) a point may pause the thread, decided by a generator that
+// is seeded from REEF_SEED (printed at the start when it is not set), the thread's number and the
+// count of points passed. In every other build it is nothing.
+#ifndef REEF_LIB_OS_CHAOS_H_
+#define REEF_LIB_OS_CHAOS_H_
+
+#if defined(REEF_CHAOS) && REEF_CHAOS
+#define REEF_CHAOS_POINT(name) ::reef::os::ChaosPoint(name)
+namespace reef::os {
+void ChaosPoint(const char* name);
+}  // namespace reef::os
+#else
+#define REEF_CHAOS_POINT(name) \
+  do {                         \
+  } while (false)
+#endif
+
+#endif  // REEF_LIB_OS_CHAOS_H_
