@@ -1,0 +1,130 @@
+// The region and what does not belong to one list of it: creation, look-ups, figures.
+#include "lib/memory/space.h"
+
+#include <new>
+
+#include "lib/os/bell.h"
+#include "lib/os/pages.h"
+
+namespace reef::internal {
+
+Slab g_empty_slab;
+
+namespace {
+
+constexpr ThreadCache EmptyCache() {
+  ThreadCache cache{};
+  for (auto& kind : cache.current) {
+    for (auto& slab : kind) slab = &g_empty_slab;
+  }
+  return cache;
+}
+
+}  // namespace
+
+constinit ThreadCache g_empty_cache = EmptyCache();
+
+}  // namespace reef::internal
+
+namespace reef::memory {
+
+using internal::kSegmentBytes;
+using internal::kSlabBytes;
+
+std::unique_ptr<Space> Space::Create(HeapCore* core, const SpaceOptions& options) {
+  std::unique_ptr<Space> space(new (std::nothrow) Space(core));
+  if (space == nullptr || !space->Initialise(options)) return nullptr;
+  return space;
+}
+
+bool Space::Initialise(const SpaceOptions& options) {
+  constexpr uint64_t kLeast = uint64_t{64} << 20;
+  uint64_t bytes = (options.reserve_bytes + kSegmentBytes - 1) / kSegmentBytes * kSegmentBytes;
+  if (bytes < kLeast) bytes = kLeast;
+  // Where the system limits addresses (ulimit -v, strict overcommit), half may still be had.
+  for (; bytes >= kLeast; bytes /= 2) {
+    base_ = static_cast<char*>(os::Reserve(bytes, kSegmentBytes));
+    if (base_ != nullptr) break;
+  }
+  if (base_ == nullptr) return false;
+  segments_ = static_cast<uint32_t>(bytes / kSegmentBytes);
+
+  const size_t words = (segments_ + 63) / 64;
+  const size_t per_segment = 3 * sizeof(uint64_t) + sizeof(SegmentUse);
+  table_bytes_ = 2 * words * sizeof(uint64_t) + segments_ * per_segment;
+  table_bytes_ = (table_bytes_ + os::kPageBytes - 1) / os::kPageBytes * os::kPageBytes;
+  tables_ = os::Reserve(table_bytes_, os::kPageBytes);
+  if (tables_ == nullptr) return false;
+  // Zero pages are valid arrays of these types (lock-free atomics of integers).
+  free_ = static_cast<Word*>(tables_);
+  dirty_ = free_ + segments_;
+  aged_ = reinterpret_cast<uint64_t*>(dirty_ + segments_);
+  summary_ = reinterpret_cast<Word*>(aged_ + segments_);
+  unused_ = summary_ + words;
+  use_ = reinterpret_cast<std::atomic<SegmentUse>*>(unused_ + words);
+  for (uint32_t i = 0; i < segments_; ++i) {
+    unused_[i / 64].fetch_or(uint64_t{1} << (i % 64), std::memory_order_relaxed);
+  }
+
+  max_slabs_ = reserved_bytes() / kSlabBytes;
+  if (options.max_bytes != 0 && options.max_bytes / kSlabBytes < max_slabs_) {
+    max_slabs_ = options.max_bytes / kSlabBytes;
+  }
+  huge_pages_ = options.huge_pages;
+  core_->space = this;
+  core_->base.store(reinterpret_cast<uintptr_t>(base_), std::memory_order_relaxed);
+  core_->bytes.store(reserved_bytes(), std::memory_order_release);
+  return true;
+}
+
+Space::~Space() {
+  if (base_ != nullptr) os::Unmap(base_, reserved_bytes());
+  if (tables_ != nullptr) os::Unmap(tables_, table_bytes_);
+}
+
+void Space::NoteEmpty() {
+  empty_hint_.store(true, std::memory_order_seq_cst);
+  os::NoteActivity();
+}
+
+uint64_t Space::UsedBlocks(const Slab& slab) {
+  uint64_t used = slab.used.load(std::memory_order_relaxed) & (internal::kPinned - 1);
+  const uint64_t remote = internal::RemoteCount(slab.remote.load(std::memory_order_relaxed));
+  return used > remote ? used - remote : 0;
+}
+
+uint64_t Space::ResidentBytes() const {
+  uint64_t bytes = 0;
+  const uint32_t segments = high_.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < segments; ++i) {
+    if (use_[i].load(std::memory_order_acquire) == SegmentUse::kUnused) continue;
+    bytes += os::ResidentBytes(SegmentAt(i), kSegmentBytes);
+  }
+  return bytes;
+}
+
+bool Space::IsObject(uintptr_t address) const {
+  return IsBlock(address) &&
+         internal::SlabOf(reinterpret_cast<void*>(address))->kind != SlabKind::kRaw;
+}
+
+bool Space::IsBlock(uintptr_t address) const {
+  const uintptr_t offset = address - reinterpret_cast<uintptr_t>(base_);
+  if (offset >= reserved_bytes()) return false;
+  const auto index = static_cast<uint32_t>(offset / kSegmentBytes);
+  const auto use = use_[index].load(std::memory_order_acquire);
+  if (use != SegmentUse::kSlabs && use != SegmentUse::kHugeHead) return false;
+  size_t position = offset % kSegmentBytes / kSlabBytes;
+  if (position == 0) return false;
+  if (use == SegmentUse::kHugeHead && position != 1) return false;
+  const Slab& slab = SegmentAt(index)->slabs[position];
+  if (!slab.formatted.load(std::memory_order_acquire)) return false;
+  const size_t within = offset % kSlabBytes;
+  if (within < slab.first) return false;
+  const size_t from_first = within - slab.first;
+  if (slab.run_slabs != 0) return from_first == 0;
+  return from_first % slab.block_bytes == 0 &&
+         from_first / slab.block_bytes < slab.carved.load(std::memory_order_acquire);
+}
+
+}  // namespace reef::memory

@@ -1,0 +1,168 @@
+// Space: the memory of one heap. A region of addresses, cut into segments and slabs, and the
+// lock-free supply from which threads take them.
+//
+// The supply is one 64-bit word per segment, a bit for each free slab, and a summary with a bit for
+// each segment that has any. Threads only take from it; slabs come back on the collector thread
+// alone, after a grace period and outside marking (I1), by way of the two lists that any thread
+// feeds: available slabs (partly or wholly free, nobody's, same class) and freed runs.
+//
+// Thread safety: as stated at each function. Nothing here waits, but for huge runs (several whole
+// segments), which take a mutex: they map memory by the megabyte anyway.
+#ifndef REEF_LIB_MEMORY_SPACE_H_
+#define REEF_LIB_MEMORY_SPACE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "lib/memory/slab_stack.h"
+#include "reef/internal/header.h"
+#include "reef/internal/size_class.h"
+#include "reef/internal/slab.h"
+
+namespace reef::memory {
+
+using internal::HeapCore;
+using internal::Segment;
+using internal::SlabKind;
+
+struct SpaceOptions {
+  uint64_t reserve_bytes = uint64_t{64} << 30;
+  uint64_t max_bytes = 0;  // 0: what was reserved
+  bool huge_pages = true;
+};
+
+// What a segment's addresses are used for. Release when a use begins, acquire by look-ups.
+enum class SegmentUse : uint8_t { kUnused = 0, kSlabs = 1, kHugeHead = 2, kHugeTail = 3 };
+
+// Slabs that left the heap's lists and wait for their grace period, linked through `next`.
+struct SlabBatch {
+  Slab* first = nullptr;
+  uint32_t count = 0;
+};
+
+class Space {
+ public:
+  // Reserves the region and fills in `core`. Null when the system grants no addresses (64 MiB at
+  // least).
+  static std::unique_ptr<Space> Create(HeapCore* core, const SpaceOptions& options);
+  ~Space();
+  Space(const Space&) = delete;
+  Space& operator=(const Space&) = delete;
+
+  static Space* Of(const HeapCore* core) { return static_cast<Space*>(core->space); }
+  static Space* Of(const void* address) { return Of(internal::SegmentOf(address)->core); }
+
+  // --- any thread, lock-free ---
+  // A slab for a class, formatted, owned by nobody; null at the limit or when addresses run out.
+  Slab* TakeSlab(SlabKind kind, int size_class);
+  Slab* PopAvailable(SlabKind kind, int size_class);
+  // Lists a slab that is nobody's and not full; `empty` if all of its blocks are free.
+  void PushAvailable(Slab* slab, bool empty);
+  // One block of its own slabs: its address (an object: of its header, which reads FREE).
+  void* AllocateRun(SlabKind kind, size_t payload_bytes, size_t alignment);
+  void FreeRun(Slab* slab);
+  // A hint for the collector thread that an available slab has become empty.
+  void NoteEmpty();
+  // True if `address` is the start of a block that has been in use; of an object's.
+  bool IsBlock(uintptr_t address) const;
+  bool IsObject(uintptr_t address) const;
+
+  // --- collector thread ---
+  // Takes empty slabs and freed runs off their lists; they may be inspected as before.
+  SlabBatch TakeEmpty();
+  // Makes them free for any use. The caller has waited for the grace period, and nothing is marked.
+  void ReturnToSupply(const SlabBatch& batch);
+  // Gives the memory of free slabs back that were already free at the last call (or of all).
+  void Purge(bool all);
+  bool HasEmpty() const { return empty_hint_.load(std::memory_order_relaxed); }
+  bool HasUnpurged() const { return unpurged_; }
+
+  // --- walking; slabs do not change their layout while the caller keeps the collector out ---
+  template <typename Function>
+  void ForEachSlab(Function function) const {
+    const uint32_t segments = high_.load(std::memory_order_acquire);
+    for (uint32_t i = 0; i < segments; ++i) {
+      const auto use = use_[i].load(std::memory_order_acquire);
+      if (use != SegmentUse::kSlabs && use != SegmentUse::kHugeHead) continue;
+      const size_t last = use == SegmentUse::kHugeHead ? 2 : internal::kSlabsPerSegment;
+      for (size_t position = 1; position < last; ++position) {
+        Slab& slab = SegmentAt(i)->slabs[position];
+        if (slab.formatted.load(std::memory_order_acquire)) function(slab);
+      }
+    }
+  }
+  // Blocks in use: an estimate while threads allocate, exact at rest.
+  static uint64_t UsedBlocks(const Slab& slab);
+
+  uint64_t committed_bytes() const {
+    return committed_.load(std::memory_order_relaxed) * internal::kSlabBytes;
+  }
+  uint64_t reserved_bytes() const { return uint64_t{segments_} * internal::kSegmentBytes; }
+  uint64_t max_bytes() const { return max_slabs_ * internal::kSlabBytes; }
+  uint64_t ResidentBytes() const;
+  char* base() const { return base_; }
+  HeapCore* core() const { return core_; }
+  bool Contains(uintptr_t address) const {
+    return address - reinterpret_cast<uintptr_t>(base_) < reserved_bytes();
+  }
+
+ private:
+  explicit Space(HeapCore* core) : core_(core) {}
+  bool Initialise(const SpaceOptions& options);
+
+  Segment* SegmentAt(uint32_t index) const {
+    return reinterpret_cast<Segment*>(base_ + size_t{index} * internal::kSegmentBytes);
+  }
+  // supply.cc
+  bool Charge(uint64_t slabs);
+  void Uncharge(uint64_t slabs) { committed_.fetch_sub(slabs, std::memory_order_relaxed); }
+  Slab* ClaimRun(uint32_t slabs);
+  Slab* ClaimIn(uint32_t segment, uint32_t slabs);
+  bool OpenSegment();
+  Slab* ClaimSegments(uint32_t segments);
+  bool ClaimUnused(uint32_t segment);
+  bool IsUnused(uint32_t segment) const;
+  void PrepareSegment(uint32_t segment, SegmentUse use);
+  void ShowSegment(uint32_t segment);
+  void HideSegment(uint32_t segment);
+  // run.cc
+  void FormatRun(Slab* slab, SlabKind kind, uint32_t slabs, uint32_t first);
+  void CloseHuge(Slab* slab);
+  // purge.cc
+  void PurgeSegment(uint32_t segment, bool all);
+  void CloseSegment(uint32_t segment);
+
+  using Word = std::atomic<uint64_t>;
+
+  HeapCore* const core_;
+  char* base_ = nullptr;
+  uint32_t segments_ = 0;
+  uint64_t max_slabs_ = 0;
+  bool huge_pages_ = false;
+  size_t table_bytes_ = 0;
+  void* tables_ = nullptr;
+  Word* free_ = nullptr;  // per segment: its free slabs. Acquire by takers, release by the returner
+  Word* dirty_ = nullptr;     // per segment: free slabs whose memory was not given back
+  uint64_t* aged_ = nullptr;  // per segment, collector thread: dirty at the last purge as well
+  Word* summary_ = nullptr;   // a bit per segment with free slabs; a hint, set after the fact
+  Word* unused_ = nullptr;    // a bit per segment that no use has begun of
+  std::atomic<SegmentUse>* use_ = nullptr;
+  std::atomic<uint32_t> high_{0};       // segments ever used
+  std::atomic<uint64_t> committed_{0};  // slabs in use, cached or dirty; relaxed, it only limits
+  std::mutex huge_mutex_;               // several whole segments at once
+
+  SlabStack available_[internal::kKinds][internal::kClasses];
+  // Freed runs by length, reusable at once for a run of the same length and kind (same layout).
+  SlabStack runs_[internal::kKinds][internal::kSlabsPerSegment];
+  SlabStack odd_runs_;  // freed runs that nothing reuses: huge, or over-aligned
+  std::atomic<uint64_t> cached_run_slabs_{0};  // resident ones; relaxed, bounds the cache
+  std::atomic<bool> empty_hint_{false};
+  bool unpurged_ = false;  // collector thread
+};
+
+}  // namespace reef::memory
+
+#endif  // REEF_LIB_MEMORY_SPACE_H_
