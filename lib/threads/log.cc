@@ -1,0 +1,122 @@
+#include "lib/threads/log.h"
+
+#include <mutex>
+#include <new>
+
+#include "lib/os/pages.h"
+#include "lib/threads/slot_registry.h"
+
+namespace reef::threads {
+namespace {
+
+using internal::LogChunk;
+
+constexpr size_t kChunkBytes =
+    (sizeof(LogChunk) + os::kPageBytes - 1) / os::kPageBytes * os::kPageBytes;
+// Chunks kept for the next collection; beyond it memory goes back at once.
+constexpr uint32_t kMaxPooled = 256;
+
+// A mutex, not a lock-free stack: it is taken once per thousand logged edges, outside brackets, and
+// held for a few instructions.
+struct Pool {
+  std::mutex mutex;
+  LogChunk* first = nullptr;
+  uint32_t count = 0;
+};
+
+Pool& ThePool() {
+  alignas(Pool) static unsigned char storage[sizeof(Pool)];
+  static Pool* pool = new (storage) Pool;
+  return *pool;
+}
+
+// Reuses the chunk's field for the pool's own list.
+LogChunk* TakeChunk() {
+  {
+    Pool& pool = ThePool();
+    const std::lock_guard<std::mutex> lock(pool.mutex);
+    if (LogChunk* chunk = pool.first) {
+      pool.first = chunk->pool_next;
+      --pool.count;
+      return new (chunk) LogChunk;
+    }
+  }
+  void* memory = os::Reserve(kChunkBytes, os::kPageBytes);
+  return memory == nullptr ? nullptr : new (memory) LogChunk;
+}
+
+void PutChunk(LogChunk* chunk) {
+  {
+    Pool& pool = ThePool();
+    const std::lock_guard<std::mutex> lock(pool.mutex);
+    if (pool.count < kMaxPooled) {
+      chunk->pool_next = pool.first;
+      pool.first = chunk;
+      ++pool.count;
+      return;
+    }
+  }
+  os::Unmap(chunk, kChunkBytes);
+}
+
+}  // namespace
+
+LogChunk* PassChunk(Slot& slot, LogChunk* chunk) {
+  LogChunk* next = chunk->next.load(std::memory_order_acquire);
+  slot.first_log.store(next, std::memory_order_relaxed);
+  PutChunk(chunk);
+  return next;
+}
+
+void DiscardLogs() {
+  ForEachSlot([](Slot& slot) {
+    LogChunk* chunk = slot.first_log.load(std::memory_order_acquire);
+    while (chunk != nullptr) chunk = PassChunk(slot, chunk);
+    // The slot's thread reads these only in a bracket that finds a collection armed: the store of
+    // that mode publishes them.
+    slot.log = nullptr;
+    slot.log_room = 0;
+    slot.log_lost.store(false, std::memory_order_relaxed);
+  });
+}
+
+bool AnyLogLost() {
+  bool lost = false;
+  // Acquire is not needed: the entries that a lost log lacks are what matters, not its contents.
+  ForEachSlot(
+      [&lost](const Slot& slot) { lost = lost || slot.log_lost.load(std::memory_order_relaxed); });
+  return lost;
+}
+
+}  // namespace reef::threads
+
+namespace reef::internal {
+
+bool RefillLog(Slot* slot) {
+  if (slot->log_lost.load(std::memory_order_relaxed)) return false;
+  LogChunk* chunk = threads::TakeChunk();
+  if (chunk == nullptr) {
+    slot->log_lost.store(true, std::memory_order_relaxed);
+    return false;
+  }
+  // Linking the chunk is a bracket of its own: the collector discards logs only when every bracket
+  // that found a collection armed has ended. If it has ended meanwhile, the chunk is not needed.
+  slot->seq.store(slot->seq.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (slot->fenced) (void)slot->seq.fetch_add(0, std::memory_order_seq_cst);
+  CompilerBarrier();
+  const bool armed = g_mode.load(std::memory_order_acquire) != Mode::kIdle;
+  if (armed) {
+    if (slot->log == nullptr) {
+      slot->first_log.store(chunk, std::memory_order_release);
+    } else {
+      slot->log->next.store(chunk, std::memory_order_release);
+    }
+    slot->log = chunk;
+    slot->log_room = LogChunk::kEntries;
+  }
+  slot->seq.store(slot->seq.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  if (!armed) threads::PutChunk(chunk);
+  return true;
+}
+
+}  // namespace reef::internal

@@ -1,0 +1,146 @@
+#include "lib/threads/slot_registry.h"
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <new>
+
+#include "lib/os/chaos.h"
+#include "lib/os/membarrier.h"
+#include "lib/os/pages.h"
+#include "reef/internal/check.h"
+
+namespace reef::internal {
+
+constinit Slot g_null_slot;
+
+}  // namespace reef::internal
+
+namespace reef::threads {
+namespace {
+
+using internal::g_null_slot;
+using internal::kMaxOwner;
+using internal::kOwnerShift;
+using internal::kUnbiased;
+
+constexpr uint64_t kTag = uint64_t{1} << 32;
+
+struct Registry {
+  Slot* slots = nullptr;
+  // Release after the slot is initialised, acquire by walkers.
+  std::atomic<uint32_t> count{0};
+  // Orphans: number + 1 of the first in the low half, a tag against reuse in the high half.
+  std::atomic<uint64_t> orphans{0};
+  std::mutex growth;  // a slot beyond the largest count so far
+  pthread_key_t key{};
+  void (*end_hook)(Slot*) = nullptr;
+};
+
+// Never destroyed.
+Registry& TheRegistry();
+
+// Runs after the thread's thread_local destructors. If another key's destructor uses a heap later,
+// it attaches again, and this runs again.
+void EndThread(void* arg) {
+  Slot* slot = static_cast<Slot*>(arg);
+  Registry& registry = TheRegistry();
+  if (registry.end_hook != nullptr) registry.end_hook(slot);
+  // A `busy` left standing would keep an object's bias from being revoked for ever.
+  slot->busy.store(nullptr, std::memory_order_release);
+  internal::tls_slot = &g_null_slot;
+  REEF_CHAOS_POINT("thread ends");
+  ReturnOrphan(slot);
+}
+
+Registry& TheRegistry() {
+  alignas(Registry) static unsigned char storage[sizeof(Registry)];
+  static Registry* registry = [] {
+    auto* fresh = new (storage) Registry;
+    (void)os::RegisterMembarrier();
+    fresh->slots = static_cast<Slot*>(os::Reserve(kMaxSlots * sizeof(Slot), alignof(Slot)));
+    REEF_CHECK(fresh->slots != nullptr, "no addresses for the table of threads (256 MiB)",
+               "raise the limit on virtual memory (ulimit -v)");
+    REEF_CHECK(pthread_key_create(&fresh->key, &EndThread) == 0, "no thread-specific key left",
+               "the process has used up PTHREAD_KEYS_MAX keys");
+    return fresh;
+  }();
+  return *registry;
+}
+
+Slot* NewSlot(Registry& registry) {
+  const std::lock_guard<std::mutex> lock(registry.growth);
+  const uint32_t index = registry.count.load(std::memory_order_relaxed);
+  REEF_CHECK(index < kMaxSlots, "more than 65,536 threads use heaps at once",
+             "use fewer threads: slots are recycled when threads end");
+  Slot* slot = new (&registry.slots[index]) Slot;
+  slot->index = index;
+  const uint32_t owner = index + 1;
+  const bool biased = owner <= kMaxOwner && os::HasMembarrier();
+  slot->slab_owner = index + 1;
+  slot->birth = (uint64_t{biased ? owner : kUnbiased} << kOwnerShift) | internal::kLocalExt |
+                (biased ? 0 : internal::kBornUnbiased);
+  slot->fenced = !os::HasMembarrier();
+  // Published before the thread's first bracket reads the mode; the rendezvous' membarrier, after
+  // which the collector reads the count, orders the two.
+  registry.count.store(index + 1, std::memory_order_seq_cst);
+  return slot;
+}
+
+}  // namespace
+
+uint32_t SlotCount() { return TheRegistry().count.load(std::memory_order_acquire); }
+
+Slot* SlotAt(uint32_t index) { return &TheRegistry().slots[index]; }
+
+Slot* SlotOfOwner(internal::Owner owner) { return SlotAt(owner - 1); }
+
+void SetThreadEndHook(void (*hook)(Slot*)) { TheRegistry().end_hook = hook; }
+
+Slot* ClaimOrphan() {
+  Registry& registry = TheRegistry();
+  // Acquire: pairs with ReturnOrphan; all that the last holder did to the slot comes before.
+  uint64_t head = registry.orphans.load(std::memory_order_acquire);
+  for (;;) {
+    const auto number = static_cast<uint32_t>(head);
+    if (number == 0) return nullptr;
+    Slot* slot = SlotAt(number - 1);
+    const uint32_t next = slot->next_orphan.load(std::memory_order_relaxed);
+    const uint64_t desired = ((head & ~(kTag - 1)) + kTag) | next;
+    if (registry.orphans.compare_exchange_weak(head, desired, std::memory_order_acquire,
+                                               std::memory_order_acquire)) {
+      return slot;
+    }
+  }
+}
+
+void ReturnOrphan(Slot* slot) {
+  Registry& registry = TheRegistry();
+  uint64_t head = registry.orphans.load(std::memory_order_relaxed);
+  uint64_t desired = 0;
+  do {
+    slot->next_orphan.store(static_cast<uint32_t>(head), std::memory_order_relaxed);
+    desired = ((head & ~(kTag - 1)) + kTag) | (slot->index + 1);
+  } while (!registry.orphans.compare_exchange_weak(head, desired, std::memory_order_release,
+                                                   std::memory_order_relaxed));
+}
+
+}  // namespace reef::threads
+
+namespace reef::internal {
+
+Slot* AttachThread() {
+  threads::Registry& registry = threads::TheRegistry();
+  Slot* slot = threads::ClaimOrphan();
+  if (slot == nullptr) slot = threads::NewSlot(registry);
+  slot->emptied = false;
+  slot->tid.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
+  tls_slot = slot;
+  REEF_CHECK(pthread_setspecific(registry.key, slot) == 0, "no memory to attach a thread",
+             "free some memory before starting threads");
+  return slot;
+}
+
+}  // namespace reef::internal

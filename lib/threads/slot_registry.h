@@ -1,0 +1,50 @@
+// The slot registry: which slots exist, and how threads get and leave them.
+//
+// Slots stand in one array that never moves or shrinks; its used part only grows, to about
+// the largest number of threads that were attached at once. A thread's end puts its slot on the
+// orphan list, with its caches and its ownership of objects as they are; the next new thread takes
+// it from there. The collector thread takes orphans the same way, empties their caches, and puts
+// them back. Taking from the list is the claim: nobody touches an orphaned slot without it.
+//
+// Slots beyond the 4,092 that headers can name work as well: their threads' objects are born
+// unbiased. Engine state is never destroyed, so it outlives every thread_local and static
+// destructor: a thread that uses a heap after its slot went is given one anew.
+#ifndef REEF_LIB_THREADS_SLOT_REGISTRY_H_
+#define REEF_LIB_THREADS_SLOT_REGISTRY_H_
+
+#include <cstdint>
+
+#include "reef/internal/header.h"
+#include "reef/internal/slot.h"
+
+namespace reef::threads {
+
+using internal::Slot;
+
+inline constexpr uint32_t kMaxSlots = 1u << 16;
+
+// The number of slots ever used. Acquire: the slots below are initialised.
+uint32_t SlotCount();
+Slot* SlotAt(uint32_t index);
+// The slot of an owner number in a header (1..4092).
+Slot* SlotOfOwner(internal::Owner owner);
+
+// What a thread's end does before its slot is offered: hand over what only that thread would do.
+// Set once, when the collector thread starts.
+void SetThreadEndHook(void (*hook)(Slot*));
+
+// Takes an orphaned slot off the list; null when there is none. Any thread, lock-free.
+Slot* ClaimOrphan();
+// Puts a claimed slot back.
+void ReturnOrphan(Slot* slot);
+
+// Calls `function(slot)` for every slot ever used.
+template <typename Function>
+void ForEachSlot(Function function) {
+  const uint32_t count = SlotCount();
+  for (uint32_t i = 0; i < count; ++i) function(*SlotAt(i));
+}
+
+}  // namespace reef::threads
+
+#endif  // REEF_LIB_THREADS_SLOT_REGISTRY_H_
