@@ -1,0 +1,81 @@
+#include "lib/object/dying.h"
+
+#include "lib/object/retired.h"
+#include "lib/object/revocation.h"
+#include "lib/os/chaos.h"
+#include "lib/threads/hazard.h"
+#include "reef/internal/count.h"
+#include "reef/internal/slab.h"
+#include "reef/internal/type_info.h"
+
+namespace reef::object {
+
+using internal::Bracket;
+using internal::Stage;
+using internal::TypeInfo;
+
+namespace {
+
+// False if a marker is tracing the object: the collector destroys it then.
+bool BeginDestruction(Slot* slot, Header* header) {
+  const Bracket bracket(slot);
+  if (REEF_LIKELY(!bracket.armed())) {
+    header->SetStage(Stage::kDestroying);
+    return true;
+  }
+  header->ExchangeStage(Stage::kDestroying);
+  REEF_CHAOS_POINT("destroying, hazards not yet read");
+  if (REEF_LIKELY(!threads::IsHazardous(header))) return true;
+  threads::HandOver(header);
+  return false;
+}
+
+}  // namespace
+
+void PushDying(Slot* slot, Header* header) {
+  header->SetLink(slot->dying);
+  slot->dying = header;
+}
+
+void DrainList(Slot* slot) {
+  slot->draining = true;
+  while (Header* header = slot->dying) {
+    slot->dying = header->Link();
+    const TypeInfo* type = internal::TypeInfoOf(header);
+    if (!type->trivial) {
+      // DESTROYING already: died private, or was handed over by a marker's hazard.
+      if (header->GetStage() != Stage::kDestroying && type->traced &&
+          !BeginDestruction(slot, header)) {
+        continue;
+      }
+      type->destroy(header->Payload());
+    }
+    FreeObject(slot, header);
+  }
+  slot->draining = false;
+}
+
+}  // namespace reef::object
+
+namespace reef::internal {
+
+void Die(Slot* slot, Header* header) {
+  if (REEF_UNLIKELY(header == object::kRevocationDue)) {
+    object::RevokePending(slot, *slot);
+    return;
+  }
+  const uint64_t word = header->Shared(std::memory_order_relaxed);
+  if (REEF_UNLIKELY((word & (kPublished | kWeak)) != 0)) {
+    object::Retire(slot, header);
+    return;
+  }
+  object::PushDying(slot, header);
+  object::Drain(slot);
+}
+
+void FreeUnborn(Header* header) {
+  // Nobody else can hold a reference: the constructor did not return. It leaves as it came.
+  object::FreeObject(CurrentSlot(), header);
+}
+
+}  // namespace reef::internal

@@ -1,0 +1,196 @@
+#include "lib/object/revocation.h"
+
+#include <atomic>
+
+#include "lib/os/bell.h"
+#include "lib/os/chaos.h"
+#include "lib/os/membarrier.h"
+#include "lib/threads/slot_registry.h"
+#include "reef/internal/check.h"
+#include "reef/internal/count.h"
+#include "reef/internal/edge.h"
+
+namespace reef::object {
+namespace {
+
+using namespace reef::internal;  // NOLINT(google-build-using-namespace): this file is about headers
+
+// The dropping thread revokes when this many entries were made; below kPendingEntries, because one
+// bracket may make several.
+constexpr uint32_t kRevokeAt = kPendingEntries - 8;
+constexpr int kEntryOwnerShift = 48;
+
+struct Entry {
+  Header* header = nullptr;
+  Owner owner = kNobody;  // whom REVOKING displaced; kNobody: nobody yet
+};
+
+uint64_t Pack(const Entry& entry) {
+  return reinterpret_cast<uintptr_t>(entry.header) | (uint64_t{entry.owner} << kEntryOwnerShift);
+}
+Entry Unpack(uint64_t packed) {
+  return {reinterpret_cast<Header*>(packed & kLinkMask),
+          static_cast<Owner>(packed >> kEntryOwnerShift)};
+}
+
+// Entries that a revoker could not settle: their owner stands in the middle of an operation on that
+// very object, so there is at most one per owner. Release when stored, acquire when taken.
+constexpr uint32_t kLeftOverEntries = 2 * 4096;
+std::atomic<uint64_t> g_left_over[kLeftOverEntries];
+// How many there are: relaxed, a hint that spares scanning.
+std::atomic<int64_t> g_left_over_count{0};
+
+// Entries settled so far: relaxed, tells progress.
+std::atomic<uint64_t> g_settled{0};
+
+void LeaveOver(const Entry& entry) {
+  g_left_over_count.fetch_add(1, std::memory_order_relaxed);
+  uint32_t place = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(entry.header) >> 4);
+  for (;; ++place) {
+    uint64_t expected = 0;
+    if (g_left_over[place % kLeftOverEntries].compare_exchange_strong(
+            expected, Pack(entry), std::memory_order_seq_cst, std::memory_order_relaxed)) {
+      os::RingBell();
+      return;
+    }
+  }
+}
+
+// Step 1. Sets entry.owner; kNobody if the owner gave the object up itself.
+void MarkRevoking(Entry* entry) {
+  uint32_t local = entry->header->Local(std::memory_order_relaxed);
+  for (;;) {
+    const Owner owner = OwnerOf(local);
+    if (owner == kRevoking) return;  // by an earlier attempt at this entry
+    entry->owner = owner;
+    if (owner == kNobody) return;
+    const uint32_t revoking = (kRevoking << kOwnerShift) | (local & kLocalCounts);
+    // Acquire: what the owner did before its last count comes before what we may do now.
+    if (entry->header->CompareExchangeLocal(&local, revoking)) return;
+  }
+}
+
+// Step 4, in a bracket: an ext drop like any other, hence logged. Returns the object if it is dead.
+Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
+  if (REEF_UNLIKELY(bracket.armed())) LogIfWhite(bracket, header);
+  const uint8_t colour = header->Colour();
+  const uint64_t counts = LocalExtOf(local) * kSharedExt + LocalHeapOf(local) * kSharedHeap;
+  uint64_t word = header->Shared(std::memory_order_acquire);
+  for (;;) {
+    uint64_t next = ((word + counts) | kMerged) & ~kQueued;
+    if (!ExtIsFull(word)) next -= kSharedExt;
+    const bool dead = SharedSum(next) == 0 && (word & (kImmortal | kSticky)) == 0;
+    if (dead) next |= kDead;
+    if (!header->CompareExchangeShared(&word, next)) continue;
+    if (dead) {
+      header->SetStage(Stage::kDying);
+      return header;
+    }
+    if (!IsLeafColour(colour)) Edge::CountSuspect(bracket.slot());
+    return nullptr;
+  }
+}
+
+// Steps 3 and 4. False if the entry must stay pending.
+bool Settle(Slot* slot, Entry* entry) {
+  Header* dead = nullptr;
+  Header* header = entry->header;
+  if (entry->owner != kNobody) {
+    const Slot* owner = threads::SlotOfOwner(entry->owner);
+    const bool busy = owner->busy.load(std::memory_order_acquire) == header;
+    REEF_CHAOS_POINT("busy read, local not yet");
+    const uint32_t local = header->Local(std::memory_order_acquire);
+    if (OwnerOf(local) == kRevoking) {
+      if (busy) return false;
+      const Bracket bracket(slot);
+      dead = Merge(bracket, header, local);
+    } else {
+      // The owner's operation was under way: it overwrote REVOKING, or gave the object up.
+      return false;
+    }
+  } else {
+    if ((header->Shared(std::memory_order_acquire) & kMerged) == 0) return false;
+    // The owner has merged by itself: nothing to add, but QUEUED goes with the queued reference.
+    const Bracket bracket(slot);
+    dead = Merge(bracket, header, 0);
+  }
+  if (dead != nullptr) Die(slot, dead);
+  g_settled.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Revoke(Slot* slot, Entry* entries, int count) {
+  if (count == 0) return;
+  for (int i = 0; i < count; ++i) MarkRevoking(&entries[i]);
+  REEF_CHAOS_POINT("revoking, before the membarrier");
+  os::Membarrier();
+  for (int i = 0; i < count; ++i) {
+    if (!Settle(slot, &entries[i])) LeaveOver(entries[i]);
+  }
+}
+
+int TakePending(Slot& from, Entry* entries) {
+  int count = 0;
+  for (auto& pending : from.pending) {
+    if (pending.load(std::memory_order_relaxed) == 0) continue;
+    // Acquire: the queueing thread's use of the object comes before our destroying it.
+    const uint64_t packed = pending.exchange(0, std::memory_order_acq_rel);
+    if (packed != 0) entries[count++] = Unpack(packed);
+  }
+  return count;
+}
+
+}  // namespace
+
+Header* Pend(Slot* slot, Header* header) {
+  const uint64_t packed = Pack({header, kNobody});
+  for (;;) {
+    auto& pending = slot->pending[slot->pending_hint++ % kPendingEntries];
+    if (pending.load(std::memory_order_relaxed) != 0) continue;
+    // Sequentially consistent exchange: the bell's contract.
+    (void)pending.exchange(packed, std::memory_order_seq_cst);
+    break;
+  }
+  os::RingBell();
+  return ++slot->pending_count >= kRevokeAt ? kRevocationDue : nullptr;
+}
+
+void RevokePending(Slot* slot, Slot& from) {
+  if (slot == &from) slot->pending_count = 0;
+  Entry entries[kPendingEntries];
+  Revoke(slot, entries, TakePending(from, entries));
+}
+
+uint64_t CountSettled() { return g_settled.load(std::memory_order_relaxed); }
+
+bool RevokeAllPending(Slot* slot) {
+  threads::ForEachSlot([slot](Slot& from) { RevokePending(slot, from); });
+  // What died by it may have held the last edge to another object of the same owner, and so on
+  // along a list: some milliseconds' worth of it at a time.
+  constexpr int kMostInARow = 4096;
+  for (int i = 0; i < kMostInARow && slot->pending_count != 0; ++i) RevokePending(slot, *slot);
+  const bool scan = g_left_over_count.load(std::memory_order_relaxed) != 0;
+  for (auto& left_over : g_left_over) {
+    if (!scan) break;
+    if (left_over.load(std::memory_order_relaxed) == 0) continue;
+    Entry entry = Unpack(left_over.exchange(0, std::memory_order_acq_rel));
+    if (entry.header == nullptr) continue;
+    g_left_over_count.fetch_sub(1, std::memory_order_relaxed);
+    Revoke(slot, &entry, 1);
+  }
+  // Not only what was left over: destructors of what died by it have dropped references, too.
+  return CountPending() != 0;
+}
+
+uint64_t CountPending() {
+  uint64_t count = 0;
+  threads::ForEachSlot([&count](const Slot& slot) {
+    for (const auto& pending : slot.pending) {
+      if (pending.load(std::memory_order_relaxed) != 0) ++count;
+    }
+  });
+  const int64_t left_over = g_left_over_count.load(std::memory_order_relaxed);
+  return count + (left_over > 0 ? static_cast<uint64_t>(left_over) : 0);
+}
+
+}  // namespace reef::object

@@ -1,0 +1,29 @@
+// The type registry: gives each managed type the index that headers carry.
+#include <mutex>
+
+#include "reef/internal/check.h"
+#include "reef/internal/type_info.h"
+
+namespace reef::internal {
+
+std::atomic<TypeInfo*> g_types[kMaxTypes];
+
+uint64_t RegisterType(TypeInfo* info) {
+  static std::mutex mutex;
+  static uint32_t next = 1;  // index 0 is no type: a header of zeros
+  const std::lock_guard<std::mutex> lock(mutex);
+  uint64_t birth = info->birth.load(std::memory_order_relaxed);
+  if (birth != kBornUnbiased) return birth;
+  REEF_CHECK(next < kMaxTypes, "more than 65,535 managed types", "use fewer template instances");
+  g_types[next].store(info, std::memory_order_release);
+  birth = uint64_t{next++} << kTypeShift;
+  if (!info->traced) {
+    const uint8_t colour = info->trivial ? kTrivialLeafColour : kLeafColour;
+    birth |=
+        (uint64_t{colour} << kColourShift) | (static_cast<uint64_t>(Stage::kLive) << kStageShift);
+  }
+  info->birth.store(birth, std::memory_order_release);
+  return birth;
+}
+
+}  // namespace reef::internal
