@@ -1,0 +1,355 @@
+#include "lib/collector/collector.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <shared_mutex>
+#include <thread>
+#include <vector>
+
+#include "lib/collector/cycle.h"
+#include "lib/collector/housekeeping.h"
+#include "lib/collector/pacer.h"
+#include "lib/memory/heap_table.h"
+#include "lib/memory/thread_cache.h"
+#include "lib/object/retired.h"
+#include "lib/object/revocation.h"
+#include "lib/os/bell.h"
+#include "lib/threads/slot_registry.h"
+#include "reef/internal/check.h"
+#include "reef/internal/slot.h"
+
+namespace reef::collector {
+namespace {
+
+using std::chrono::milliseconds;
+
+// While biases or retired objects wait.
+constexpr Nanoseconds kShortSleep = milliseconds(1);
+// While memory is on its way back, or the program has been active; also the pacer's period.
+constexpr Nanoseconds kTick = milliseconds(50);
+// Otherwise: only to look at the suspects of a program that neither allocates nor frees.
+constexpr Nanoseconds kLongSleep = std::chrono::seconds(1);
+// How long a requested collection waits for scopes that hold retired objects back.
+constexpr Nanoseconds kSettlePatience = milliseconds(100);
+
+// Set on the collector thread.
+constinit thread_local bool t_is_collector = false;
+
+class Collector {
+ public:
+  static Collector& Get();
+
+  void Enter(CollectedHeap* heap);
+  void Leave(CollectedHeap* heap);
+  CollectionReport Request(CollectedHeap* heap, bool emergency);
+  void FillStats(CollectedHeap* heap, HeapStats* stats);
+  std::mutex& mutex() { return mutex_; }
+
+ private:
+  Collector() = default;
+  void Start();
+  void StopAtExit();
+  void Loop();
+  void ParkIfStopping();
+  bool HasRequest();
+  static bool HasSmallWork();
+  static bool HasWorkNow();
+  static bool HasAnyWork();
+  bool Tick(Nanoseconds now);
+  CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency);
+  void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency);
+  CollectionReport RunCycle(CollectedHeap* heap);
+  static void Poll();
+
+  std::mutex mutex_;  // the fields below, and the "under the mutex" ones of each heap
+  std::condition_variable changed_;
+  std::vector<CollectedHeap*> heaps_;
+  bool working_ = false;  // on some heap: none may leave
+  bool stopping_ = false;
+  bool parked_ = false;
+  // Collector thread only.
+  Nanoseconds last_tick_{};
+  Nanoseconds last_settle_{};
+  Nanoseconds last_poll_{};
+};
+
+// Never destroyed: it outlives all static and thread_local destructors.
+Collector& Collector::Get() {
+  alignas(Collector) static unsigned char storage[sizeof(Collector)];
+  static Collector* collector = [] {
+    auto* fresh = new (storage) Collector;
+    threads::SetThreadEndHook([](internal::Slot* slot) { object::RevokePending(slot, *slot); });
+    fresh->Start();
+    return fresh;
+  }();
+  return *collector;
+}
+
+void Collector::Start() {
+  // The thread takes no signals: handlers are the program's.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread([this] { Loop(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread.detach();
+  (void)std::atexit([] { Get().StopAtExit(); });
+}
+
+// Parks the thread between two pieces of work, so that it runs no destructors while the program's
+// statics are destroyed. Called by exit() on a thread that may not be the collector's.
+void Collector::StopAtExit() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (t_is_collector) return;
+  stopping_ = true;
+  os::RingBellUrgently();
+  // Bounded: a destructor that never returns must not keep the process from ending.
+  changed_.wait_for(lock, std::chrono::seconds(5), [this] { return parked_; });
+}
+
+void Collector::Enter(CollectedHeap* heap) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  heaps_.push_back(heap);
+}
+
+void Collector::Leave(CollectedHeap* heap) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [&] { return !working_; });
+  std::erase(heaps_, heap);
+}
+
+CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (stopping_) return {};
+  const uint64_t ticket = ++heap->requested;
+  heap->emergency = heap->emergency || emergency;
+  os::RingBellUrgently();
+  changed_.wait(lock, [&] { return heap->served >= ticket || parked_; });
+  return heap->served_report;
+}
+
+CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (CollectedHeap* heap : heaps_) {
+    if (heap->served >= heap->requested) continue;
+    working_ = true;
+    *ticket = heap->requested;
+    *emergency = heap->emergency;
+    heap->emergency = false;
+    return heap;
+  }
+  return nullptr;
+}
+
+void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
+  CollectionReport report;
+  // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
+  // again while a round finds something, but not for ever.
+  constexpr int kMaxRounds = 4;
+  for (int round = 0; round < kMaxRounds; ++round) {
+    SettleAll(kSettlePatience);
+    const CollectionReport found = RunCycle(heap);
+    AddReport(&report, found);
+    // (The pacer has noted if it was aborted, or kept something only conservatively.)
+    if (found.objects == 0 && !heap->pacing.due) break;
+  }
+  SettleAll(kSettlePatience);
+  if (emergency) {
+    std::vector<CollectedHeap*> heaps;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      heaps = heaps_;
+    }
+    EmptyOrphans(heaps);
+    ReturnAllMemory(heap);
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  heap->served = ticket;
+  heap->served_report = report;
+  working_ = false;
+  changed_.notify_all();
+}
+
+void Collector::Poll() {
+  Collector& collector = Get();
+  const Nanoseconds now = os::Now();
+  if (now - collector.last_poll_ < kShortSleep) return;
+  collector.last_poll_ = now;
+  (void)Settle();
+}
+
+CollectionReport Collector::RunCycle(CollectedHeap* heap) {
+  const uint64_t suspects = CountSuspects();
+  const uint64_t bytes = TracedBytes(*heap->space);
+  Cycle cycle(heap, &Collector::Poll);
+  heap->collecting.store(true, std::memory_order_relaxed);
+  const CollectionReport report = cycle.Run();
+  heap->collecting.store(false, std::memory_order_relaxed);
+  NoteCollection(heap, report, suspects, bytes, report.aborted != 0 || cycle.conservative());
+  const std::lock_guard<std::mutex> lock(mutex_);
+  heap->last = report;
+  AddReport(&heap->totals, report);
+  return report;
+}
+
+// The periodic part. True if there is more to do soon.
+bool Collector::Tick(Nanoseconds now) {
+  last_tick_ = now;
+  std::vector<CollectedHeap*> heaps;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    heaps = heaps_;
+    working_ = true;
+  }
+  bool more = false;
+  EmptyOrphans(heaps);
+  for (CollectedHeap* heap : heaps) {
+    if (IsDue(*heap, now)) (void)RunCycle(heap);
+    more = ReturnMemory(heap) || more;
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  working_ = false;
+  changed_.notify_all();
+  return more;
+}
+
+bool Collector::HasRequest() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) return true;
+  return std::any_of(heaps_.begin(), heaps_.end(),
+                     [](const CollectedHeap* heap) { return heap->served < heap->requested; });
+}
+
+bool Collector::HasSmallWork() {
+  return object::CountPending() != 0 || object::RetiredBytes() != 0;
+}
+
+bool Collector::HasWorkNow() { return Get().HasRequest() || HasSmallWork(); }
+bool Collector::HasAnyWork() { return HasWorkNow() || os::HasActivity(); }
+
+void Collector::ParkIfStopping() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (!stopping_) return;
+  parked_ = true;
+  changed_.notify_all();
+  changed_.wait(lock, [] { return false; });
+}
+
+void Collector::Loop() {
+  t_is_collector = true;
+  bool quiet = false;
+  for (;;) {
+    ParkIfStopping();
+    uint64_t ticket = 0;
+    bool emergency = false;
+    if (CollectedHeap* heap = NextRequest(&ticket, &emergency)) {
+      Serve(heap, ticket, emergency);
+      continue;
+    }
+    const Nanoseconds now = os::Now();
+    if (now - last_settle_ >= kShortSleep) {
+      (void)Settle();
+      last_settle_ = now;
+    }
+    if (now - last_tick_ >= kTick) {
+      const bool active = os::TakeActivity();
+      quiet = !Tick(now) && !active;
+    }
+    if (HasSmallWork()) {
+      os::Nap(kShortSleep, [] { return Get().HasRequest(); });
+    } else {
+      os::SleepUntilRung(quiet ? kLongSleep : kTick, quiet ? &HasAnyWork : &HasWorkNow);
+      if (os::HasActivity()) quiet = false;
+    }
+  }
+}
+
+void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stats->collections = heap->totals.cycles;
+  stats->collections_aborted = heap->totals.aborted;
+  stats->garbage_objects = heap->totals.objects;
+  stats->garbage_bytes = heap->totals.bytes;
+  for (int i = 0; i < kPhases; ++i) stats->phase_time[i] = heap->totals.phase_time[i];
+  stats->last_collection = heap->last;
+}
+
+}  // namespace
+
+void AddReport(CollectionReport* sum, const CollectionReport& report) {
+  sum->objects += report.objects;
+  sum->bytes += report.bytes;
+  sum->marked += report.marked;
+  sum->roots += report.roots;
+  sum->logged += report.logged;
+  sum->cycles += report.cycles;
+  sum->aborted += report.aborted;
+  for (int i = 0; i < kPhases; ++i) sum->phase_time[i] += report.phase_time[i];
+  sum->total_time += report.total_time;
+}
+
+const char* WhyNotCollect() {
+  const internal::Slot* slot = internal::CurrentSlot();
+  if (slot->scope_depth != 0) return "Collect inside a ReadScope would wait for that scope";
+  if (slot->user_code != 0 || slot->draining) {
+    return "Collect inside a constructor or destructor of a managed object cannot be complete";
+  }
+  if (t_is_collector) return "Collect on the collector thread would wait for itself";
+  return nullptr;
+}
+
+CollectionReport Collect(CollectedHeap* heap, bool emergency) {
+  return Collector::Get().Request(heap, emergency);
+}
+
+void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
+
+bool IsCollecting(const CollectedHeap* heap) {
+  return heap->collecting.load(std::memory_order_relaxed);
+}
+
+std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
+                                        const CollectorOptions& options) {
+  auto heap = std::make_unique<CollectedHeap>();
+  heap->core = core;
+  heap->options = options;
+  heap->space = Space::Create(core, memory);
+  if (heap->space == nullptr) return nullptr;
+  core->collected = heap.get();
+  // The core may have served another heap before.
+  core->black.store(1, std::memory_order_relaxed);
+  core->birth.store(
+      (uint64_t{1} << internal::kColourShift) |
+          (static_cast<uint64_t>(internal::Stage::kBuilding) << internal::kStageShift),
+      std::memory_order_release);
+  heap->pacing.ended = os::Now();
+  heap->pacing.suspects = CountSuspects();
+  Collector::Get().Enter(heap.get());
+  return heap;
+}
+
+uint64_t CloseHeap(CollectedHeap* heap) {
+  (void)Collector::Get().Request(heap, true);
+  uint64_t objects = 0;
+  std::shared_lock<std::shared_mutex> lock(heap->layout);
+  heap->space->ForEachSlab([&objects](const Slab& slab) {
+    if (slab.kind != internal::SlabKind::kRaw) objects += Space::UsedBlocks(slab);
+  });
+  lock.unlock();
+  if (objects != 0) return objects;
+  Collector::Get().Leave(heap);
+  threads::ForEachSlot(
+      [heap](internal::Slot& slot) { memory::DropCache(&slot, heap->space.get()); });
+  memory::RemoveHeap(heap->core);
+  heap->space.reset();
+  return 0;
+}
+
+}  // namespace reef::collector

@@ -1,0 +1,38 @@
+// The collector: one background thread for all heaps of the process.
+//
+// It sleeps when there is nothing to do, and otherwise: revokes pending biases and reclaims retired
+// objects (every millisecond while there are any), returns empty slabs to the supply and their
+// memory to the system, empties the caches of threads that ended, and runs collections, one at a
+// time, asked for or due. It starts with the first heap and is never joined; at process exit it is
+// stopped between two pieces of work.
+#ifndef REEF_LIB_COLLECTOR_COLLECTOR_H_
+#define REEF_LIB_COLLECTOR_COLLECTOR_H_
+
+#include <memory>
+
+#include "lib/collector/collected_heap.h"
+#include "reef/stats.h"
+
+namespace reef::collector {
+
+// Makes a heap: region, collector state, entry in the heap table. Null if there are no addresses.
+// `core` is constant-initialised and outlives the process or the heap.
+std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
+                                        const CollectorOptions& options);
+// Collects, empties all caches, and unmaps the region if no object is left. Otherwise returns the
+// number of objects that still live and leaves everything as it is.
+uint64_t CloseHeap(CollectedHeap* heap);
+
+// Why the calling thread must not wait for a collection; null if it may.
+const char* WhyNotCollect();
+// Waits for a collection that begins after the call. `emergency`: also returns all free memory.
+CollectionReport Collect(CollectedHeap* heap, bool emergency);
+
+// Fills in what the collector knows: totals of this heap, its last collection.
+void FillStats(CollectedHeap* heap, HeapStats* stats);
+// True while a collection of the heap is under way. A snapshot.
+bool IsCollecting(const CollectedHeap* heap);
+
+}  // namespace reef::collector
+
+#endif  // REEF_LIB_COLLECTOR_COLLECTOR_H_

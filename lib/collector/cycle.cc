@@ -1,0 +1,195 @@
+#include "lib/collector/cycle.h"
+
+#include "lib/collector/parallel.h"
+#include "lib/collector/roots.h"
+#include "lib/collector/sweeper.h"
+#include "lib/object/dying.h"
+#include "lib/os/chaos.h"
+#include "lib/threads/hazard.h"
+#include "lib/threads/log.h"
+#include "lib/threads/rendezvous.h"
+#include "lib/threads/slot_registry.h"
+#include "reef/internal/slot.h"
+
+namespace reef::collector {
+
+using internal::g_mode;
+using internal::g_target;
+using internal::kColourShift;
+using internal::kMaxColour;
+using internal::kStageShift;
+using internal::Mode;
+using internal::Stage;
+
+namespace {
+
+// How long the root scan waits for ReadScopes that were open before arming.
+constexpr Nanoseconds kScopePatience = std::chrono::milliseconds(5);
+
+uint64_t BirthWord(uint8_t colour) {
+  return (uint64_t{colour} << kColourShift) |
+         (static_cast<uint64_t>(Stage::kBuilding) << kStageShift);
+}
+
+// Objects that were dying under a marker's hands; no batch is published now.
+void DestroyHandedOver() {
+  internal::Slot* slot = internal::CurrentSlot();
+  for (Header *header = threads::TakeHandedOver(), *next; header != nullptr; header = next) {
+    next = header->Link();
+    object::PushDying(slot, header);
+  }
+  object::Drain(slot);
+}
+
+// Between the batches of the only marker.
+Marker::Poll g_poll = nullptr;
+void PollAndDestroy() {
+  g_poll();
+  if (threads::AnyHandedOver()) DestroyHandedOver();
+}
+
+// So many collections in a row were aborted that an object may bear the number that comes next:
+// none does afterwards. No collection is armed; newborn objects are painted with their own stores.
+void RepaintAll(const Space& space) {
+  constexpr uint8_t kNoCycle = 0;
+  ForEachTracedSlab(space, [](const Slab& slab) {
+    ForEachBlock(slab, [](Header* header) { header->SetColour(kNoCycle); });
+  });
+}
+
+}  // namespace
+
+Cycle::Cycle(CollectedHeap* heap, Marker::Poll poll) : heap_(heap), poll_(poll) {}
+
+void Cycle::StartPhase(Phase phase) {
+  const Nanoseconds now = os::Now();
+  report_.phase_time[static_cast<int>(phase_)] += now - phase_start_;
+  phase_ = phase;
+  phase_start_ = now;
+}
+
+bool Cycle::Failed() const {
+  for (const auto& marker : markers_) {
+    if (marker->Failed()) return true;
+  }
+  return threads::AnyLogLost();
+}
+
+void Cycle::Arm() {
+  HeapCore* core = heap_->core;
+  const uint8_t last = core->black.load(std::memory_order_relaxed);
+  black_ = last >= kMaxColour ? 1 : static_cast<uint8_t>(last + 1);
+  // Relaxed: read in brackets that find a collection armed, that is, after the store of the mode.
+  core->black.store(black_, std::memory_order_relaxed);
+  g_target.store(core, std::memory_order_relaxed);
+  threads::SetMarkers(heap_->options.marker_threads);
+  const int count = heap_->options.marker_threads;
+  g_poll = poll_;
+  for (int i = 0; i < count; ++i) {
+    // Only the first one polls: it runs on the collector thread.
+    const Marker::Poll poll = i != 0 ? nullptr : count == 1 ? &PollAndDestroy : poll_;
+    markers_.push_back(std::make_unique<Marker>(*heap_->space, black_, i, poll));
+  }
+  g_mode.store(Mode::kLogging, std::memory_order_release);
+  REEF_CHAOS_POINT("logging stored");
+  threads::Rendezvous();  // T0
+  scopes_ticket_ = threads::TakeGraceTicket();
+  core->birth.store(BirthWord(black_), std::memory_order_release);
+  g_mode.store(Mode::kMarking, std::memory_order_release);
+  REEF_CHAOS_POINT("marking stored");
+  threads::Rendezvous();  // T1
+}
+
+void Cycle::ScanTheRoots() {
+  const Nanoseconds deadline = os::Now() + kScopePatience;
+  os::Backoff backoff;
+  threads::AdvanceGrace();
+  while (!threads::GracePassed(scopes_ticket_) && os::Now() < deadline) {
+    backoff.Pause();
+    threads::AdvanceGrace();
+  }
+  const bool published_too = !threads::GracePassed(scopes_ticket_);
+  report_.roots =
+      ScanRoots(*heap_->space, black_, published_too, markers_[0].get(), &conservative_, poll_);
+  conservative_ = conservative_ || published_too;
+}
+
+void Cycle::MarkToEmpty() {
+  if (markers_.size() == 1) {
+    markers_[0]->Run(nullptr);
+  } else {
+    RunMarkers(markers_);
+  }
+}
+
+// True if the logs held something white.
+bool Cycle::TakeLogs() {
+  bool found = false;
+  threads::ForEachSlot([&](internal::Slot& slot) {
+    report_.logged += threads::TakeLog(slot, [&](Header* header) {
+      if (markers_[0]->PushIfWhite(header)) found = true;
+    });
+  });
+  return found;
+}
+
+void Cycle::Mark() {
+  do {
+    MarkToEmpty();
+    REEF_CHAOS_POINT("marked to empty");
+    // The first white object on a path that is still to be marked lost its edge in a bracket that
+    // began before its predecessor was traced, hence ended before this rendezvous, hence is logged.
+    threads::Rendezvous();
+    DestroyHandedOver();
+  } while (TakeLogs() && !Failed());
+}
+
+void Cycle::Condemn() { collector::Condemn(*heap_->space, black_, &report_); }
+
+void Cycle::Disarm() {
+  g_mode.store(Mode::kIdle, std::memory_order_release);
+  REEF_CHAOS_POINT("idle stored");
+  threads::Rendezvous();
+  threads::DiscardLogs();
+  // After the rendezvous: whoever saw a published batch has handed over by now.
+  DestroyHandedOver();
+}
+
+CollectionReport Cycle::Run() {
+  const Nanoseconds start = os::Now();
+  phase_start_ = start;
+  report_.cycles = 1;
+  Arm();
+  StartPhase(Phase::kRoots);
+  ScanTheRoots();
+  StartPhase(Phase::kMark);
+  if (!Failed()) Mark();
+  for (const auto& marker : markers_) {
+    report_.marked += marker->marked();
+    conservative_ = conservative_ || marker->conservative();
+  }
+  if (Failed()) {
+    report_.aborted = 1;
+    Disarm();
+    constexpr int kMostAborts = kMaxColour - 10;
+    if (++heap_->aborts_in_row >= kMostAborts) {
+      RepaintAll(*heap_->space);
+      heap_->aborts_in_row = 0;
+    }
+  } else {
+    heap_->aborts_in_row = 0;
+    internal::Slot* slot = internal::CurrentSlot();
+    StartPhase(Phase::kCondemn);
+    Condemn();
+    Disarm();
+    StartPhase(Phase::kClear);
+    if (report_.objects != 0) ClearGarbage(*heap_->space, black_, slot);
+    StartPhase(Phase::kFree);
+    if (report_.objects != 0) FreeGarbage(*heap_->space, black_, slot, poll_);
+  }
+  StartPhase(phase_);
+  report_.total_time = os::Now() - start;
+  return report_;
+}
+
+}  // namespace reef::collector

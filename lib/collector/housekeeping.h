@@ -1,0 +1,27 @@
+// Housekeeping: what the collector thread does between and during collections, for all heaps.
+#ifndef REEF_LIB_COLLECTOR_HOUSEKEEPING_H_
+#define REEF_LIB_COLLECTOR_HOUSEKEEPING_H_
+
+#include <vector>
+
+#include "lib/collector/collected_heap.h"
+
+namespace reef::collector {
+
+// Revokes pending biases and reclaims retired objects. True if some still wait.
+bool Settle();
+// The same, repeated until nothing waits, or nothing could be settled for `patience`.
+void SettleAll(Nanoseconds patience);
+
+// Moves the heap's empty slabs one step on their way: off their lists, through a grace period, back
+// to the supply, their memory to the system. True if there is more to do. No collection is armed.
+bool ReturnMemory(CollectedHeap* heap);
+// All the way at once, waiting for the grace period (but not for ever).
+void ReturnAllMemory(CollectedHeap* heap);
+
+// Lists the slabs of threads that ended as available.
+void EmptyOrphans(const std::vector<CollectedHeap*>& heaps);
+
+}  // namespace reef::collector
+
+#endif  // REEF_LIB_COLLECTOR_HOUSEKEEPING_H_

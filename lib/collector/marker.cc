@@ -1,0 +1,109 @@
+#include "lib/collector/marker.h"
+
+#include <algorithm>
+
+#include "lib/os/chaos.h"
+#include "reef/internal/slab.h"
+#include "reef/internal/type_info.h"
+
+namespace reef::collector {
+
+using internal::Stage;
+using threads::kHazardBatch;
+
+Marker::Marker(const memory::Space& space, uint8_t black, int index, Poll poll)
+    : space_(space),
+      base_(reinterpret_cast<uintptr_t>(space.base())),
+      bytes_(space.reserved_bytes()),
+      black_(black),
+      poll_(poll),
+      hazards_(threads::HazardsOf(index)) {}
+
+bool Marker::IsWhiteHere(const Header* header) const {
+  if (reinterpret_cast<uintptr_t>(header) - base_ >= bytes_) return false;
+  const uint8_t colour = header->Colour();
+  return colour != black_ && !internal::IsLeafColour(colour);
+}
+
+bool Marker::PushIfWhite(Header* header) {
+  if (!IsWhiteHere(header)) return false;
+  stack_.Push(header);
+  return true;
+}
+
+void Marker::Run(MarkPool* pool) {
+  for (;;) {
+    Drain(pool);
+    if (pool == nullptr) return;
+    MarkChunk* chunk = pool->TakeOrFinish();
+    if (chunk == nullptr) return;
+    stack_.Adopt(chunk);
+  }
+}
+
+void Marker::Drain(MarkPool* pool) {
+  constexpr uint32_t kBatchesPerPoll = 64;
+  Header* current[kHazardBatch];
+  Header* ahead[kHazardBatch];
+  int current_count = stack_.Pop(current, kHazardBatch);
+  while (current_count != 0) {
+    // What comes next is fetched from memory while this batch is traced.
+    int ahead_count = stack_.Pop(ahead, kHazardBatch);
+    for (int i = 0; i < ahead_count; ++i) __builtin_prefetch(ahead[i], 1);
+    TraceBatch(current, current_count);
+    if (ahead_count == 0) ahead_count = stack_.Pop(ahead, kHazardBatch);
+    std::copy(ahead, ahead + ahead_count, current);
+    current_count = ahead_count;
+    if (++batches_ % kBatchesPerPoll == 0) {
+      if (pool != nullptr && pool->Hungry()) stack_.ShareWith(*pool);
+      if (poll_ != nullptr) poll_();
+    }
+  }
+}
+
+void Marker::TraceBatch(Header* const* objects, int count) {
+  Header* white[kHazardBatch] = {};
+  int white_count = 0;
+  for (int i = 0; i < count; ++i) {
+    if (!IsWhiteHere(objects[i])) continue;
+    objects[i]->SetColour(black_);
+    white[white_count++] = objects[i];
+  }
+  hazards_.Publish(white, white_count);
+  REEF_CHAOS_POINT("hazards published, stages not yet read");
+  for (int i = 0; i < white_count; ++i) TraceObject(white[i]);
+  hazards_.Clear();
+  marked_ += static_cast<uint64_t>(white_count);
+}
+
+void Marker::TraceObject(Header* header) {
+  switch (header->GetStageSequential()) {
+    case Stage::kFree:
+      return;
+    case Stage::kLive:
+    case Stage::kDying:
+      internal::TypeInfoOf(header)->trace(header->Payload(), stack_);
+      return;
+    case Stage::kBuilding:
+    case Stage::kDestroying:
+      conservative_ = true;
+      ScanPayload(header);
+      return;
+  }
+}
+
+// Reads memory that a constructor or destructor may be writing: not instrumented. A torn or stale
+// word at worst keeps an object for one collection; edges are written by single stores.
+__attribute__((no_sanitize("thread", "address"))) void Marker::ScanPayload(Header* header) {
+  const auto* words = static_cast<const uintptr_t*>(header->Payload());
+  const size_t bytes = internal::SlabOf(header)->block_bytes - Header::kBytes;
+  for (size_t i = 0; i < bytes / sizeof(uintptr_t); ++i) {
+    const uintptr_t word = __atomic_load_n(words + i, __ATOMIC_ACQUIRE);
+    if (word - base_ >= bytes_) continue;
+    if (space_.IsObject(word - Header::kBytes)) {
+      stack_.Push(reinterpret_cast<Header*>(word - Header::kBytes));
+    }
+  }
+}
+
+}  // namespace reef::collector

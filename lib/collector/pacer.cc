@@ -1,0 +1,63 @@
+#include "lib/collector/pacer.h"
+
+#include <algorithm>
+
+#include "lib/threads/slot_registry.h"
+
+namespace reef::collector {
+namespace {
+
+// Suspects without growth: cycles of a program that allocates little are collected this often.
+constexpr Nanoseconds kQuietInterval = std::chrono::seconds(2);
+
+}  // namespace
+
+uint64_t CountSuspects() {
+  uint64_t sum = 0;
+  threads::ForEachSlot(
+      [&sum](const internal::Slot& slot) { sum += slot.suspects.load(std::memory_order_relaxed); });
+  return sum;
+}
+
+uint64_t TracedBytes(const Space& space) {
+  uint64_t bytes = 0;
+  ForEachTracedSlab(
+      space, [&bytes](const Slab& slab) { bytes += Space::UsedBlocks(slab) * slab.block_bytes; });
+  return bytes;
+}
+
+bool IsDue(const CollectedHeap& heap, Nanoseconds now) {
+  const Pacing& pacing = heap.pacing;
+  if (!heap.options.automatic) return false;
+  const Nanoseconds since = now - pacing.ended;
+  const Nanoseconds rest =
+      pacing.duration * (100 - heap.options.cpu_percent) / heap.options.cpu_percent;
+  if (since < rest) return false;
+  // One that was aborted, or kept something only conservatively, is repeated even so, but not at
+  // once: a ReadScope that stays open must not keep the collector busy.
+  if (!pacing.due && CountSuspects() == pacing.suspects) return false;
+  if (since > kQuietInterval) return true;
+  const int percent =
+      pacing.scaled_percent != 0 ? pacing.scaled_percent : heap.options.growth_percent;
+  const uint64_t growth = std::max(heap.options.growth_bytes,
+                                   pacing.traced_bytes / 100 * static_cast<uint64_t>(percent));
+  return TracedBytes(*heap.space) > pacing.traced_bytes + growth;
+}
+
+void NoteCollection(CollectedHeap* heap, const CollectionReport& report, uint64_t suspects_before,
+                    uint64_t bytes_before, bool again) {
+  Pacing& pacing = heap->pacing;
+  pacing.suspects = suspects_before;
+  pacing.traced_bytes = TracedBytes(*heap->space);
+  pacing.due = again;
+  pacing.ended = os::Now();
+  pacing.duration = report.total_time;
+  int percent = pacing.scaled_percent != 0 ? pacing.scaled_percent : heap->options.growth_percent;
+  const uint64_t yield = bytes_before == 0 ? 0 : report.bytes * 100 / bytes_before;
+  if (yield < 5) percent *= 2;
+  if (yield > 30) percent /= 2;
+  pacing.scaled_percent = std::clamp(percent, std::max(heap->options.growth_percent / 2, 1),
+                                     heap->options.growth_percent * 4);
+}
+
+}  // namespace reef::collector

@@ -1,0 +1,51 @@
+#include "lib/collector/roots.h"
+
+namespace reef::collector {
+namespace {
+
+using internal::kDead;
+using internal::kPublished;
+using internal::Stage;
+
+enum class Verdict { kNo, kCounted, kConservative };
+
+Verdict Judge(const Header* header, bool published_too) {
+  switch (header->GetStage()) {
+    case Stage::kFree:
+      return Verdict::kNo;
+    case Stage::kLive:
+      break;
+    case Stage::kDying:
+      return Verdict::kCounted;
+    case Stage::kBuilding:
+    case Stage::kDestroying:
+      return Verdict::kConservative;
+  }
+  if (IsRoot(header)) return Verdict::kCounted;
+  const uint64_t word = header->Shared(std::memory_order_acquire);
+  if (published_too && (word & kPublished) != 0) return Verdict::kConservative;
+  return Verdict::kNo;
+}
+
+}  // namespace
+
+uint64_t ScanRoots(const Space& space, uint8_t black, bool published_too, Marker* marker,
+                   bool* conservative, void (*poll)()) {
+  uint64_t roots = 0;
+  ForEachTracedSlab(space, [&](const Slab& slab) {
+    poll();
+    const size_t ahead = 8 * slab.block_bytes;
+    ForEachBlock(slab, [&](Header* header) {
+      __builtin_prefetch(reinterpret_cast<const char*>(header) + ahead);
+      if (header->Colour() == black) return;
+      const Verdict verdict = Judge(header, published_too);
+      if (verdict == Verdict::kNo) return;
+      marker->Push(header);
+      ++roots;
+      if (verdict == Verdict::kConservative) *conservative = true;
+    });
+  });
+  return roots;
+}
+
+}  // namespace reef::collector
