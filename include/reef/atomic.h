@@ -1,0 +1,155 @@
+// AtomicRef<T> and AtomicMember<T>: a root and an edge that any number of threads read and replace
+// without a lock; ReadScope and Peek: reading through them without touching a count.
+//
+//   reef::AtomicRef<Config> current;                  // a global
+//   current.Store(heap.Make<Config>(...));            // writers
+//   reef::Ref<Config> config = current.Load();        // readers: counted
+//   { reef::ReadScope scope; use(current.Peek(scope)->limit); }   // readers: uncounted
+//
+// An object that was stored in one of these is *published*: from its last reference to its
+// destructor a grace period passes, in which every bracket and every ReadScope that was open ends.
+// So Load may count an object up that is dying at that moment, and see that it is, and Peek's
+// result stays valid until its scope ends. (Epoch-based reclamation: Fraser 2004; with the reader's
+// fence replaced by membarrier, as in userspace RCU.)
+//
+// Progress: all operations are lock-free; Load and CompareExchange repeat only when another thread
+// has replaced the value in between.
+#ifndef REEF_ATOMIC_H_
+#define REEF_ATOMIC_H_
+
+#include <atomic>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "reef/internal/check.h"
+#include "reef/internal/count.h"
+#include "reef/internal/edge.h"
+#include "reef/internal/published.h"
+#include "reef/internal/slot.h"
+#include "reef/ref.h"
+#include "reef/trace.h"
+
+namespace reef {
+
+// While one is open on a thread, nothing that the thread peeks at, and nothing that it still holds
+// by its own edges, is destroyed. Scopes nest. Keep them short: a thread that sleeps in one delays
+// the destruction of published objects (but neither the collector nor anybody's other frees).
+// Heap::Collect is refused inside one. One scope object is for the thread that made it.
+class ReadScope {
+ public:
+  ReadScope() : slot_(internal::CurrentSlot()) {
+    if (slot_->scope_depth++ == 0) {
+      // Relaxed and a compiler barrier: the grace period's membarrier is the fence.
+      slot_->scope.store(slot_->scope.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
+      if (REEF_UNLIKELY(slot_->fenced)) {
+        (void)slot_->scope.fetch_add(0, std::memory_order_seq_cst);
+      }
+      internal::CompilerBarrier();
+    }
+  }
+  ~ReadScope() {
+    if (--slot_->scope_depth == 0) {
+      // Release: the reads in the scope come before the destruction that waits for it.
+      slot_->scope.store(slot_->scope.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_release);
+    }
+  }
+  ReadScope(const ReadScope&) = delete;
+  ReadScope& operator=(const ReadScope&) = delete;
+
+ private:
+  internal::Slot* const slot_;
+};
+
+// An atomic root: globals, statics, members of ordinary classes. Empty at first. Null is a value.
+template <typename T>
+class AtomicRef {
+ public:
+  constexpr AtomicRef() noexcept = default;
+  explicit AtomicRef(Ref<T> initial) noexcept { Store(std::move(initial)); }
+  // The destructor is not atomic: no other thread may use the object any more.
+  ~AtomicRef() { Store(nullptr); }
+  AtomicRef(const AtomicRef&) = delete;
+  AtomicRef& operator=(const AtomicRef&) = delete;
+
+  // A counted root to the current target.
+  Ref<T> Load() const noexcept {
+    return Ref<T>::FromOwned(static_cast<T*>(internal::LoadPublished(cell_)));
+  }
+  void Store(Ref<T> desired) noexcept { (void)Exchange(std::move(desired)); }
+  // Replaces the target and returns the former one.
+  Ref<T> Exchange(Ref<T> desired) noexcept {
+    return Ref<T>::FromOwned(static_cast<T*>(
+        internal::ExchangePublished(cell_, internal::Kind::kExt, Plain(desired.Release()))));
+  }
+  // Stores `desired` if the target is `expected`. On failure loads the target into `expected`.
+  bool CompareExchange(Ref<T>& expected, Ref<T> desired) noexcept {
+    if (internal::CompareExchangePublished(cell_, internal::Kind::kExt, Plain(expected.get()),
+                                           Plain(desired.get()))) {
+      (void)desired.Release();
+      return true;
+    }
+    expected = Load();
+    return false;
+  }
+  // The current target, uncounted: valid until `scope` ends. Acquire: what was written before the
+  // Store is visible.
+  T* Peek(const ReadScope& /*scope*/) const noexcept {
+    return static_cast<T*>(cell_.load(std::memory_order_acquire));
+  }
+
+ private:
+  static void* Plain(const T* pointer) { return const_cast<std::remove_const_t<T>*>(pointer); }
+
+  std::atomic<void*> cell_{nullptr};
+};
+
+// An atomic edge: a data member of a managed object, visited by its Trace. Empty at first.
+template <typename T>
+class AtomicMember {
+ public:
+  constexpr AtomicMember() noexcept = default;
+  // Not atomic, like every constructor: the object is not shared yet.
+  explicit AtomicMember(Ref<T> initial) noexcept { Store(std::move(initial)); }
+  ~AtomicMember() = default;
+  AtomicMember(const AtomicMember&) = delete;
+  AtomicMember& operator=(const AtomicMember&) = delete;
+
+  Ref<T> Load() const noexcept {
+    return Ref<T>::FromOwned(static_cast<T*>(internal::LoadPublished(edge_.cell())));
+  }
+  void Store(Ref<T> desired) noexcept { (void)Exchange(std::move(desired)); }
+  Ref<T> Exchange(Ref<T> desired) noexcept {
+    Check(desired.get());
+    return Ref<T>::FromOwned(static_cast<T*>(internal::ExchangePublished(
+        edge_.cell(), internal::Kind::kHeap, Plain(desired.Release()))));
+  }
+  bool CompareExchange(Ref<T>& expected, Ref<T> desired) noexcept {
+    Check(desired.get());
+    if (internal::CompareExchangePublished(edge_.cell(), internal::Kind::kHeap,
+                                           Plain(expected.get()), Plain(desired.get()))) {
+      (void)desired.Release();
+      return true;
+    }
+    expected = Load();
+    return false;
+  }
+  T* Peek(const ReadScope& /*scope*/) const noexcept {
+    return static_cast<T*>(edge_.GetForMarker());
+  }
+
+ private:
+  friend struct internal::EdgeAccess;
+  static void* Plain(const T* pointer) { return const_cast<std::remove_const_t<T>*>(pointer); }
+  void Check(const T* target) const {
+    if (REEF_IS_CHECKED && target != nullptr) internal::CheckEdgeTarget(this, target);
+  }
+
+  internal::Edge edge_;
+};
+
+}  // namespace reef
+
+#endif  // REEF_ATOMIC_H_

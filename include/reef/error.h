@@ -1,0 +1,35 @@
+// What Reef throws.
+#ifndef REEF_ERROR_H_
+#define REEF_ERROR_H_
+
+#include <cstddef>
+#include <new>
+#include <stdexcept>
+
+namespace reef {
+
+// Memory is exhausted or the heap's limit is reached, after an emergency collection and purge did
+// not help. The heap stays consistent and usable. Allocates nothing.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(size_t bytes) noexcept : bytes_(bytes) {}
+  const char* what() const noexcept override {
+    return "reef: out of memory (an emergency collection did not free enough)";
+  }
+  // The payload bytes that were asked for.
+  size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  size_t bytes_;
+};
+
+// Heap::Collect was called where it would wait for itself: inside a ReadScope, or in a constructor
+// or destructor of a managed object. Nothing has happened.
+class CollectRefused : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+}  // namespace reef
+
+#endif  // REEF_ERROR_H_

@@ -1,0 +1,150 @@
+// Heap: a private heap of managed objects, and the process-wide default heap.
+//
+//   auto heap = reef::Heap::Create({.max_bytes = 4ull << 30});        // StatusOr
+//   reef::Ref<Account> a = (*heap)->Make<Account>("root");
+//   reef::Ref<Account> b = reef::Make<Account>("x");                   // the default heap
+//   reef::CollectionReport report = (*heap)->Collect();
+//
+// Thread safety: every function may be called from any thread, without registration; only the
+// destructor wants the heap for itself.
+//
+// A heap reserves one range of addresses and takes memory as it is used. Allocation pops from the
+// thread's slab of the size class, chosen at compile time, without an atomic read-modify-write
+// (thread caches over slabs: Hoard, mimalloc). Cycles are found by one background thread for all
+// heaps, which marks concurrently and never stops a thread.
+#ifndef REEF_HEAP_H_
+#define REEF_HEAP_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "reef/error.h"
+#include "reef/internal/make.h"
+#include "reef/ref.h"
+#include "reef/stats.h"
+
+namespace reef {
+
+struct HeapOptions {
+  // Addresses to reserve, in bytes; rounded up to 4 MiB. Where the system refuses, Create tries
+  // less, down to 64 MiB. No memory is used by it.
+  uint64_t reserve_bytes = uint64_t{64} << 30;
+  // The most memory the heap may take from the system; 0: as much as was reserved. At the limit
+  // allocation collects, purges, tries again, then fails.
+  uint64_t max_bytes = 0;
+  // Ask the system for huge pages (faster marking; a few MiB more resident memory).
+  bool huge_pages = true;
+  // Collections start by themselves. Otherwise only Collect, and memory pressure, start one.
+  bool automatic_collection = true;
+  // Growth of traced bytes since the last collection that makes one due, in percent, and in bytes:
+  // both must be exceeded. Recent yields scale the percentage between half and four times this.
+  int growth_percent = 100;
+  uint64_t growth_bytes = uint64_t{8} << 20;
+  // The largest share of one core that automatic collections may take, in percent, 1 to 100.
+  int collector_cpu_percent = 25;
+  // Threads that mark, 1 to 16. More than one uses oneTBB.
+  int marker_threads = 1;
+};
+
+class Heap {
+ public:
+  // Errors: InvalidArgument (an option out of range; says which), ResourceExhausted (no addresses,
+  // or more than 255 heaps).
+  static absl::StatusOr<std::unique_ptr<Heap>> Create(const HeapOptions& options = {});
+
+  // Collects, then returns all memory. Objects that are still referred to are reported on stderr
+  // and stay valid: the memory then stays until the process ends. No thread may allocate meanwhile.
+  ~Heap();
+  Heap(const Heap&) = delete;
+  Heap& operator=(const Heap&) = delete;
+
+  // Makes a T. Throws OutOfMemory, or what the constructor throws (the block is returned, nothing
+  // leaks). O(1); lock-free but for memory mapping and emergency collections.
+  template <typename T, typename... Args>
+  [[nodiscard]] REEF_INLINE Ref<T> Make(Args&&... args) {
+    T* object = internal::TryMakeObject<T>(core_, core_->index, std::forward<Args>(args)...);
+    if (REEF_UNLIKELY(object == nullptr)) internal::ThrowOutOfMemory(core_, sizeof(T));
+    return Ref<T>::FromOwned(object);
+  }
+  // The same with a status: ResourceExhausted instead of OutOfMemory. Still passes on what the
+  // constructor throws.
+  template <typename T, typename... Args>
+  [[nodiscard]] absl::StatusOr<Ref<T>> TryMake(Args&&... args) {
+    T* object = internal::TryMakeObject<T>(core_, core_->index, std::forward<Args>(args)...);
+    if (REEF_UNLIKELY(object == nullptr)) return ExhaustedError(sizeof(T));
+    return Ref<T>::FromOwned(object);
+  }
+
+  // Raw bytes without header, count or trace, from 1 byte to gigabytes. `alignment`: a power of
+  // two, at most 64 KiB. Throws OutOfMemory; TryAllocate returns null.
+  [[nodiscard]] void* Allocate(size_t bytes, size_t alignment = alignof(std::max_align_t));
+  [[nodiscard]] void* TryAllocate(size_t bytes,
+                                  size_t alignment = alignof(std::max_align_t)) noexcept;
+  // From any thread. Null is ignored; a pointer that is not raw memory of this heap aborts, in
+  // checked builds also one into the middle of a block.
+  void Deallocate(void* bytes) noexcept;
+
+  // Collects until nothing unreachable is left that was unreachable when the call began (four
+  // rounds at most, should destructors go on making cycles); waits for it. Also takes away pending
+  // biases and finishes grace periods. Throws CollectRefused inside a ReadScope, in a destructor of
+  // a managed object, or in a constructor of one that may throw.
+  CollectionReport Collect();
+  // The same with a status: FailedPrecondition instead of CollectRefused.
+  absl::StatusOr<CollectionReport> TryCollect();
+
+  // True while a collection of this heap is under way. A snapshot; O(1).
+  bool IsCollecting() const noexcept;
+  // O(slabs), and a system call per 4 MiB in use for the resident bytes.
+  HeapStats Stats() const;
+  // Walks the whole heap and checks every invariant that can be checked while no thread changes it:
+  // counts equal edges and roots, lists, accounting. The caller makes sure that it is quiet.
+  absl::Status Verify() const;
+
+  // True if the object was made in this heap. O(1).
+  template <typename T>
+  bool Contains(const Ref<T>& ref) const noexcept {
+    return ref && internal::SegmentOf(ref.get())->core == core_;
+  }
+
+ private:
+  friend Heap& DefaultHeap();
+  explicit Heap(internal::HeapCore* core) : core_(core) {}
+  static absl::Status ExhaustedError(size_t bytes);
+
+  internal::HeapCore* const core_;
+};
+
+// The process-wide heap: made on first use with default options, never destroyed, so that statics
+// and thread_locals may drop their Refs as late as they like.
+Heap& DefaultHeap();
+
+namespace internal {
+// The default heap's core is constant-initialised: its empty caches send the first allocation to
+// the slow path, which makes the heap.
+extern HeapCore g_default_core;
+inline constexpr uint32_t kDefaultHeapIndex = 0;
+}  // namespace internal
+
+// Make and TryMake on the default heap.
+template <typename T, typename... Args>
+[[nodiscard]] REEF_INLINE Ref<T> Make(Args&&... args) {
+  T* object = internal::TryMakeObject<T>(&internal::g_default_core, internal::kDefaultHeapIndex,
+                                         std::forward<Args>(args)...);
+  if (REEF_UNLIKELY(object == nullptr)) {
+    internal::ThrowOutOfMemory(&internal::g_default_core, sizeof(T));
+  }
+  return Ref<T>::FromOwned(object);
+}
+template <typename T, typename... Args>
+[[nodiscard]] absl::StatusOr<Ref<T>> TryMake(Args&&... args) {
+  return DefaultHeap().TryMake<T>(std::forward<Args>(args)...);
+}
+
+}  // namespace reef
+
+#endif  // REEF_HEAP_H_

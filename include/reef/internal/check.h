@@ -1,0 +1,45 @@
+// Diagnosed errors: what happens when Reef is misused or finds its own state broken.
+//
+// REEF_CHECK always stands; REEF_DCHECK stands in checked builds only (every preset but `release`,
+// macro REEF_CHECKED). Both print what went wrong, where, and what to do instead, then abort.
+#ifndef REEF_INTERNAL_CHECK_H_
+#define REEF_INTERNAL_CHECK_H_
+
+#if defined(REEF_CHECKED) && REEF_CHECKED
+#define REEF_IS_CHECKED 1
+#else
+#define REEF_IS_CHECKED 0
+#endif
+
+namespace reef::internal {
+
+// Prints "reef: <what>" with the place and "  hint: <hint>" to stderr, then aborts. Allocates
+// nothing.
+[[noreturn]] void Fatal(const char* file, int line, const char* what, const char* hint);
+
+// Prints a report that is not fatal, in the same form.
+void Warn(const char* what, const char* hint);
+
+}  // namespace reef::internal
+
+#define REEF_LIKELY(x) __builtin_expect(static_cast<bool>(x), 1)
+#define REEF_UNLIKELY(x) __builtin_expect(static_cast<bool>(x), 0)
+#define REEF_INLINE inline __attribute__((always_inline))
+#define REEF_NOINLINE __attribute__((noinline))
+
+#define REEF_CHECK(condition, what, hint)                      \
+  do {                                                         \
+    if (REEF_UNLIKELY(!(condition))) {                         \
+      ::reef::internal::Fatal(__FILE__, __LINE__, what, hint); \
+    }                                                          \
+  } while (false)
+
+#if REEF_IS_CHECKED
+#define REEF_DCHECK(condition, what, hint) REEF_CHECK(condition, what, hint)
+#else
+#define REEF_DCHECK(condition, what, hint) \
+  do {                                     \
+  } while (false)
+#endif
+
+#endif  // REEF_INTERNAL_CHECK_H_

@@ -1,0 +1,139 @@
+// The inline half of the biased reference count; the rules and their reasons are in header.h, the
+// slow paths in lib/object/count.cc.
+//
+// Every count operation first stores the object's address in the slot's `busy` word and clears it
+// at the end. A revoker (lib/object/revocation.h) that has marked the object REVOKING and issued a
+// membarrier reads `busy`, then `local`: unless this thread stands in the middle of an operation on
+// that very object, its plain loads and stores of `local` lie entirely before the barrier or see
+// REVOKING. That is what lets the owner count without atomic read-modify-writes.
+#ifndef REEF_INTERNAL_COUNT_H_
+#define REEF_INTERNAL_COUNT_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "reef/internal/check.h"
+#include "reef/internal/header.h"
+#include "reef/internal/slot.h"
+
+namespace reef::internal {
+
+enum class Kind : uint8_t { kExt, kHeap };  // a root (Ref) or an edge (Member)
+
+// --- slow paths, lib/object/count.cc ---
+
+// A local field has reached its top bit: moves half of it to shared. By the owner, busy set.
+void SpillLocal(Header* header, uint32_t local);
+// The shared word is immortal or full.
+void IncrementSharedSlow(Header* header, Kind kind);
+// Drops one reference of `kind`, inside a bracket, by the full rule. Returns what is due once the
+// bracket is closed, to be passed to Die(): the object if it is now dead, or a mark that the
+// pending list wants to be worked off; null if nothing.
+[[nodiscard]] Header* DecrementInBracket(const Bracket& bracket, Header* header, Kind kind);
+// Turns a root into an edge (a moved Ref), inside a bracket. Returns as DecrementInBracket.
+[[nodiscard]] Header* ConvertToHeap(const Bracket& bracket, Header* header);
+// Drops a root that may be the last of its word: opens the bracket, and destroys. `busy` is set,
+// and `local` was read since.
+void DropExtSlow(Slot* slot, Header* header, uint32_t local);
+// Empties an edge that points to `header`: its bracket, and what is due after it.
+void DropEdge(std::atomic<void*>* edge, Header* header);
+// Does what a bracket left due: destroys a dead object and all that dies with it, now or once it
+// may; or works the pending list off. Outside brackets.
+void Die(Slot* slot, Header* header);
+
+// --- what Ref offers beside counting ---
+
+// Gives up the bias of an object with one reference, or takes it (lib/object/bias.cc).
+void ShareUnique(Header* header);
+void AdoptUnique(Header* header);
+// The sum of the four fields.
+int64_t CountReferences(const Header* header);
+size_t BlockBytes(const Header* header);
+void Immortalize(Header* header);
+
+class BusyScope {
+ public:
+  REEF_INLINE BusyScope(Slot* slot, const Header* header) : slot_(slot) {
+    slot_->busy.store(header, std::memory_order_release);
+    CompilerBarrier();
+  }
+  REEF_INLINE ~BusyScope() {
+    CompilerBarrier();
+    slot_->busy.store(nullptr, std::memory_order_release);
+  }
+  BusyScope(const BusyScope&) = delete;
+  BusyScope& operator=(const BusyScope&) = delete;
+
+ private:
+  Slot* const slot_;
+};
+
+REEF_INLINE bool IsOwner(const Slot* slot, uint32_t local) {
+  return (local ^ static_cast<uint32_t>(slot->birth)) <= kLocalCounts;
+}
+
+REEF_INLINE void IncrementShared(Header* header, Kind kind) {
+  const uint64_t word = header->Shared(std::memory_order_relaxed);
+  const bool full = kind == Kind::kExt ? ExtIsFull(word) : HeapIsFull(word);
+  if (REEF_UNLIKELY(full || (word & kImmortal) != 0)) {
+    IncrementSharedSlow(header, kind);
+    return;
+  }
+  header->AddShared(kind == Kind::kExt ? kSharedExt : kSharedHeap);
+}
+
+// Counts one more reference. The caller holds one already, or is the newborn object's maker.
+REEF_INLINE void Increment(Slot* slot, Header* header, Kind kind) {
+  REEF_DCHECK(header->GetStage() == Stage::kLive || header->GetStage() == Stage::kBuilding ||
+                  (header->Shared(std::memory_order_relaxed) & kDead) == 0,
+              "a new reference to an object that is being destroyed",
+              "a destructor must not store `this`; use Finalize to resurrect");
+  const BusyScope busy(slot, header);
+  const uint32_t local = header->Local(std::memory_order_relaxed);
+  if (REEF_LIKELY(IsOwner(slot, local))) {
+    const uint32_t next = local + (kind == Kind::kExt ? kLocalExt : kLocalHeap);
+    header->SetLocal(next);
+    if (REEF_UNLIKELY((next & (kLocalExtSpill | kLocalHeapSpill)) != 0)) SpillLocal(header, next);
+    return;
+  }
+  IncrementShared(header, kind);
+}
+
+REEF_INLINE void IncrementExt(Header* header) { Increment(tls_slot, header, Kind::kExt); }
+
+// Drops a root. Inline is only the owner's drop that is not the last: it needs no bracket, because
+// the object stays a root.
+REEF_INLINE void DropExt(Header* header) {
+  Slot* slot = tls_slot;
+  slot->busy.store(header, std::memory_order_release);
+  CompilerBarrier();
+  const uint32_t local = header->Local(std::memory_order_relaxed);
+  if (REEF_LIKELY(IsOwner(slot, local) && LocalExtOf(local) > 1)) {
+    header->SetLocal(local - kLocalExt);
+    CompilerBarrier();
+    slot->busy.store(nullptr, std::memory_order_release);
+    return;
+  }
+  DropExtSlow(slot, header, local);
+}
+
+// Drops an edge, inside a bracket. Inline is the owner's drop that leaves something in `local`.
+[[nodiscard]] REEF_INLINE Header* DropHeap(const Bracket& bracket, Header* header) {
+  Slot* slot = bracket.slot();
+  {
+    const BusyScope busy(slot, header);
+    const uint32_t local = header->Local(std::memory_order_relaxed);
+    if (REEF_LIKELY(IsOwner(slot, local) && LocalHeapOf(local) != 0)) {
+      const uint32_t next = local - kLocalHeap;
+      if (LocalExtOf(next) != 0) {
+        header->SetLocal(next);  // a visible root remains: alive, and no suspect
+        return nullptr;
+      }
+    }
+  }
+  return DecrementInBracket(bracket, header, Kind::kHeap);
+}
+
+}  // namespace reef::internal
+
+#endif  // REEF_INTERNAL_COUNT_H_

@@ -1,0 +1,125 @@
+// Birth of an object: block, header, constructor. Inlined into Make with the size class a constant.
+//
+// A traced object is born in a bracket: its colour is read and its header written between two looks
+// of the collector, so no white object appears after the rendezvous that ends arming. It is
+// BUILDING while its constructor runs (the collector scans its payload word by word) and LIVE
+// afterwards. A leaf is LIVE at once: nobody ever traces it.
+#ifndef REEF_INTERNAL_MAKE_H_
+#define REEF_INTERNAL_MAKE_H_
+
+#include <cstdint>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "reef/internal/check.h"
+#include "reef/internal/header.h"
+#include "reef/internal/poison.h"
+#include "reef/internal/size_class.h"
+#include "reef/internal/slab.h"
+#include "reef/internal/slot.h"
+#include "reef/internal/type_info.h"
+
+namespace reef::internal {
+
+// The largest alignment a managed type may ask for.
+inline constexpr size_t kMaxAlignment = kSlabBytes;
+
+// Fetches a block where the thread cache has none: refill, then an emergency collection and purge,
+// then null. Any thread outside brackets.
+void* AllocateSlow(HeapCore* core, SlabKind kind, int size_class);
+// A block of its own run of slabs, for payloads that no class serves; null when none can be had.
+void* AllocateRun(HeapCore* core, SlabKind kind, size_t payload_bytes, size_t alignment);
+// Returns the block of an object whose constructor has thrown.
+void FreeUnborn(Header* header);
+// Throws OutOfMemory for a request of that size.
+[[noreturn]] void ThrowOutOfMemory(HeapCore* core, size_t bytes);
+
+// A block of a class, from the thread cache or the slow path; null when memory is exhausted.
+// `heap_index` is the core's; the default heap's is a constant.
+REEF_INLINE void* AllocateBlock(HeapCore* core, uint32_t heap_index, SlabKind kind,
+                                int size_class) {
+  void* block = PopBlock(tls_slot->caches[heap_index], kind, size_class);
+  if (REEF_UNLIKELY(block == nullptr)) block = AllocateSlow(core, kind, size_class);
+  if (REEF_POISONS && block != nullptr) UnpoisonBlock(block);
+  return block;
+}
+
+// What a newborn's header says of type and counts.
+struct Birth {
+  uint64_t word0;
+  uint64_t shared;
+};
+// The births off the fast path: the first of a type, and the unbiased ones (lib/object/bias.cc).
+Birth BirthSlow(Slot* slot, TypeInfo* type);
+
+// Writes the header of a newborn object with one root counted.
+REEF_INLINE void BearHeader(Slot* slot, HeapCore* core, Header* header, TypeInfo* type,
+                            bool traced) {
+  Birth birth{type->birth.load(std::memory_order_acquire) | slot->birth, kSharedInit};
+  if (REEF_UNLIKELY((birth.word0 & kBornUnbiased) != 0)) birth = BirthSlow(slot, type);
+  if (traced) {
+    // The birth bracket. It reads the colour where others read the mode: the collector changes
+    // both before its rendezvous.
+    const Bracket bracket(slot);
+    header->Bear(birth.word0 | core->birth.load(std::memory_order_acquire), birth.shared);
+  } else {
+    header->Bear(birth.word0, birth.shared);
+  }
+}
+
+// Counts the constructors of managed objects that run on this thread. A collection that is asked
+// for from inside one is refused: it could not reclaim what the unfinished object refers to.
+class UserCodeScope {
+ public:
+  explicit UserCodeScope(Slot* slot) : slot_(slot) { ++slot_->user_code; }
+  ~UserCodeScope() { --slot_->user_code; }
+  UserCodeScope(const UserCodeScope&) = delete;
+  UserCodeScope& operator=(const UserCodeScope&) = delete;
+
+ private:
+  Slot* const slot_;
+};
+
+// Makes a T with one root counted, which the caller owns. Null when memory is exhausted (the caller
+// reports it); passes on what the constructor throws, block returned.
+template <typename T, typename... Args>
+REEF_INLINE T* TryMakeObject(HeapCore* core, uint32_t heap_index, Args&&... args) {
+  static_assert(std::is_same_v<T, std::remove_cv_t<T>>, "make a plain T, then convert the Ref");
+  static_assert(!std::is_array_v<T>, "arrays: use reef::Vector, or a type that holds std::array");
+  static_assert(alignof(T) <= kMaxAlignment, "Reef aligns objects to 64 KiB at most");
+  static_assert(std::is_nothrow_destructible_v<T>, "a managed type's destructor must not throw");
+  constexpr bool kTraced = HasTrace<T>;
+  constexpr SlabKind kKind = ObjectKind(kTraced, alignof(T));
+  constexpr int kClass = ClassFor(kKind, sizeof(T), alignof(T));
+
+  void* block = nullptr;
+  if constexpr (kClass != kNoClass) {
+    block = AllocateBlock(core, heap_index, kKind, kClass);
+  } else {
+    block = AllocateRun(core, kKind, sizeof(T), alignof(T));
+  }
+  if (REEF_UNLIKELY(block == nullptr)) return nullptr;
+  Slot* slot = tls_slot;  // the allocation has attached the thread
+
+  Header* header = static_cast<Header*>(block);
+  BearHeader(slot, core, header, &TypeOf<T>::info, kTraced);
+  T* object = static_cast<T*>(header->Payload());
+  if constexpr (std::is_nothrow_constructible_v<T, Args...>) {
+    ::new (static_cast<void*>(object)) T(std::forward<Args>(args)...);
+  } else {
+    const UserCodeScope user_code(slot);
+    try {
+      ::new (static_cast<void*>(object)) T(std::forward<Args>(args)...);
+    } catch (...) {
+      FreeUnborn(header);
+      throw;
+    }
+  }
+  if constexpr (kTraced) header->SetStage(Stage::kLive);
+  return object;
+}
+
+}  // namespace reef::internal
+
+#endif  // REEF_INTERNAL_MAKE_H_

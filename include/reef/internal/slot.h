@@ -1,0 +1,207 @@
+// Slots and brackets: what the engine knows of a thread, and how it knows what that thread is at.
+//
+// Every thread that uses a heap has a slot, made on first use and recycled whole at its end: the
+// next new thread takes over its caches and its ownership of objects, headers untouched.
+//
+// A bracket is an engine operation that reads the collector's mode:
+//   seq odd · compiler barrier · read mode · act · seq even (release)
+// A thread outside its brackets is at a safe-point, and a safe-point answers for nothing half done:
+// from the moment an edge or root goes until its count is down and, if that was the last, the stage
+// is DYING, is one bracket. The partner is Rendezvous (lib/threads/rendezvous.h): it stores the
+// mode, issues a membarrier, and then looks at every seq. The membarrier stands in for the fence
+// between our store of seq and our load of the mode; where the system has none, `fenced` is set and
+// the bracket fences itself.
+// In a bracket: no user code, no waiting, no allocation. Brackets do not nest; inner operations are
+// handed the outer one. `seq` is never reset, so "it has changed" is "the bracket has ended".
+#ifndef REEF_INTERNAL_SLOT_H_
+#define REEF_INTERNAL_SLOT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "reef/internal/check.h"
+#include "reef/internal/header.h"
+#include "reef/internal/slab.h"
+
+namespace reef::internal {
+
+inline constexpr uint32_t kMaxHeaps = 256;
+inline constexpr uint32_t kNoSlot = 0xfffffffe;  // + 1 is no slab's owner either
+inline constexpr int kPendingEntries = 64;
+
+// The collector's mode. There is one collection at a time in a process; g_target says of which
+// heap.
+enum class Mode : uint32_t {
+  kIdle = 0,     // no barrier
+  kLogging = 1,  // every overwritten white edge is logged; newborn objects are still white
+  kMarking = 2,  // newborn objects are black
+};
+
+// Stored by the collector before a rendezvous; acquire in brackets.
+inline std::atomic<Mode> g_mode{Mode::kIdle};
+// The heap being collected: constant while the mode is not idle.
+inline std::atomic<HeapCore*> g_target{nullptr};
+
+// A slot's record of overwritten edges while a collection is armed: a chain of chunks. The owner
+// appends; the collector reads behind it and recycles what it has read.
+struct LogChunk {
+  static constexpr uint32_t kEntries = 1021;
+  // Release after the entry, acquire by the collector.
+  std::atomic<uint32_t> used{0};
+  uint32_t taken = 0;  // collector only
+  // Release when the next chunk is ready, acquire by the collector.
+  std::atomic<LogChunk*> next{nullptr};
+  LogChunk* pool_next = nullptr;
+  Header* entries[kEntries];
+};
+
+// No bracket needs more log entries than this (an atomic exchange: both targets, two conversions).
+inline constexpr uint32_t kBracketLogEntries = 8;
+
+struct alignas(4096) Slot {
+  // --- touched by every count and bracket ---
+  // The object whose count this thread is changing, else null. Release (free on x86): a revoker
+  // that reads a later value also sees the count stored before it.
+  std::atomic<const Header*> busy{nullptr};
+  std::atomic<uint64_t> seq{0};  // odd: inside a bracket
+  // What `local` says of an object biased to this thread, with one root counted; and kBornUnbiased
+  // if nothing is.
+  uint64_t birth = kBornUnbiased | (uint64_t{kUnbiased} << kOwnerShift) | kLocalExt;
+  bool fenced = false;    // no membarrier: brackets and scopes fence themselves
+  bool draining = false;  // the dying worklist is being worked off
+  uint32_t index = kNoSlot;
+  uint32_t slab_owner = kNoSlot + 1;  // what Slab::owner says of this thread's slabs: index + 1
+  bool emptied = false;               // orphaned, and its caches have been released
+  Header* dying = nullptr;            // worklist of dead objects, linked through `shared`
+  std::atomic<uint64_t> suspects{0};  // owner only; the collector reads it (relaxed)
+  uint32_t sample = 0;                // counts deaths, for the sampling of adaptive bias
+  uint32_t probe = 0;                 // counts unbiased births: one in 64 is born biased
+  uint32_t log_room = 0;              // entries left in `log`
+  LogChunk* log = nullptr;            // the chunk being filled
+
+  // --- scopes ---
+  // What `local` says of an object biased to this thread that has no counts.
+  uint32_t me() const { return static_cast<uint32_t>(birth) & ~kLocalCounts; }
+  bool IsBiased() const { return (birth & kBornUnbiased) == 0; }
+
+  alignas(64) std::atomic<uint64_t> scope{0};  // odd: inside a ReadScope
+  uint32_t scope_depth = 0;
+  uint32_t user_code = 0;  // constructors, destructors of managed objects running
+  std::atomic<LogChunk*> first_log{nullptr};  // where the collector begins to read
+  std::atomic<bool> log_lost{false};  // no memory for the log: the collection must be aborted
+  std::atomic<int> tid{0};            // for the watchdog's message
+
+  // --- handed to others ---
+  // References whose object is biased to another thread: address | owner << 48. Filled by the
+  // slot's thread, taken by exchange by whoever revokes.
+  alignas(64) std::atomic<uint64_t> pending[kPendingEntries]{};
+  uint32_t pending_hint = 0;              // owner only: where to put the next
+  uint32_t pending_count = 0;             // owner only: entered since it last revoked
+  std::atomic<Header*> retired{nullptr};  // published objects that wait for a grace period
+  std::atomic<uint64_t> retired_bytes{0};
+  std::atomic<uint32_t> next_orphan{0};  // link of the list of slots whose threads ended
+
+  ThreadCache* caches[kMaxHeaps];
+
+  constexpr Slot() : caches{} {
+    for (auto& cache : caches) cache = &g_empty_cache;
+  }
+};
+
+// The slot of threads that have none: compares equal to no owner and owns no memory. Its `busy` is
+// written by many and read by nobody.
+extern Slot g_null_slot;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REEF_TLS_MODEL
+#else
+#define REEF_TLS_MODEL __attribute__((tls_model("initial-exec")))
+#endif
+REEF_TLS_MODEL inline constinit thread_local Slot* tls_slot = &g_null_slot;
+
+// Gives the calling thread a slot. May map memory; aborts only if no memory for a slot can be had.
+Slot* AttachThread();
+
+REEF_INLINE Slot* CurrentSlot() {
+  Slot* slot = tls_slot;
+  if (REEF_UNLIKELY(slot->index == kNoSlot)) slot = AttachThread();
+  return slot;
+}
+
+// Supplies log space outside the bracket. False when no memory can be had: the log is then marked
+// as lost, nothing more is logged by this thread, and the collector aborts the collection.
+bool RefillLog(Slot* slot);
+
+// Keeps the compiler from moving memory accesses across; no instruction.
+REEF_INLINE void CompilerBarrier() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+class Bracket {
+ public:
+  REEF_INLINE explicit Bracket(Slot* slot) : slot_(slot) {
+    Enter();
+    // Log space is ensured before anything is done; outside, because it may map memory.
+    while (REEF_UNLIKELY(mode_ != Mode::kIdle && slot_->log_room < kBracketLogEntries)) {
+      Leave();
+      const bool have_room = RefillLog(slot_);
+      Enter();
+      if (!have_room) break;
+    }
+  }
+  REEF_INLINE ~Bracket() { Leave(); }
+  Bracket(const Bracket&) = delete;
+  Bracket& operator=(const Bracket&) = delete;
+
+  Slot* slot() const { return slot_; }
+  Mode mode() const { return mode_; }
+  bool armed() const { return mode_ != Mode::kIdle; }
+
+ private:
+  REEF_INLINE void Enter() {
+    seq_ = slot_->seq.load(std::memory_order_relaxed);
+    REEF_DCHECK((seq_ & 1) == 0, "a bracket was opened inside a bracket",
+                "this is a bug in Reef: inner operations must be handed the outer bracket");
+    // Relaxed and a compiler barrier: the rendezvous' membarrier is the fence (see above).
+    slot_->seq.store(seq_ + 1, std::memory_order_relaxed);
+    if (REEF_UNLIKELY(slot_->fenced)) {
+      (void)slot_->seq.fetch_add(0, std::memory_order_seq_cst);  // a fence the sanitizer sees
+    }
+    CompilerBarrier();
+    mode_ = g_mode.load(std::memory_order_acquire);
+  }
+  // Release: who sees the even value sees all that the bracket did.
+  REEF_INLINE void Leave() { slot_->seq.store(seq_ + 2, std::memory_order_release); }
+
+  Slot* const slot_;
+  uint64_t seq_;  // nobody else writes it
+  Mode mode_;
+};
+
+// True when the object belongs to the heap being collected and is not proven reachable yet. Only
+// inside a bracket that found a collection armed.
+REEF_INLINE bool IsWhite(const Header* header) {
+  HeapCore* target = g_target.load(std::memory_order_relaxed);
+  const uint8_t colour = header->Colour();
+  return !IsLeafColour(colour) && SegmentOf(header)->core == target &&
+         colour != target->black.load(std::memory_order_relaxed);
+}
+
+// Appends to the log if white. The bracket has made sure of the space; should it not suffice, the
+// log is lost, and the collection is aborted.
+inline void LogIfWhite(const Bracket& bracket, Header* header) {
+  if (header == nullptr || !IsWhite(header)) return;
+  Slot* slot = bracket.slot();
+  if (slot->log_room == 0) {
+    slot->log_lost.store(true, std::memory_order_relaxed);
+    return;
+  }
+  LogChunk* chunk = slot->log;
+  const uint32_t used = chunk->used.load(std::memory_order_relaxed);
+  chunk->entries[used] = header;
+  chunk->used.store(used + 1, std::memory_order_release);
+  --slot->log_room;
+}
+
+}  // namespace reef::internal
+
+#endif  // REEF_INTERNAL_SLOT_H_

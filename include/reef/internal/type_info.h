@@ -1,0 +1,85 @@
+// What the engine knows of a managed type: how to trace and destroy it, and how its objects travel.
+//
+// There is one constant-initialised TypeInfo per type. It gets its index, which headers carry, when
+// the first object of the type is made (lib/object/type_registry.cc).
+#ifndef REEF_INTERNAL_TYPE_INFO_H_
+#define REEF_INTERNAL_TYPE_INFO_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "reef/internal/header.h"
+
+namespace reef {
+class Visitor;
+}  // namespace reef
+
+namespace reef::internal {
+
+struct TypeInfo {
+  // What word 0 of a newborn says of its type: the index, and for a leaf colour and stage; with
+  // kBornUnbiased while objects of the type are born so. Until registered: kBornUnbiased alone,
+  // which sends births off the fast path. Release when registered, acquire by births: who reads the
+  // index finds the entry in the table.
+  std::atomic<uint64_t> birth{kBornUnbiased};
+  const char* signature;  // of a function instantiated for the type: holds its name
+  size_t bytes;
+  size_t alignment;
+  bool traced;
+  bool trivial;  // a leaf without a destructor: dies by its header alone
+  void (*trace)(const void* object, Visitor& visitor);
+  void (*destroy)(void* object);
+  // Adaptive bias (lib/object/bias.h): deaths of biased objects, at home (sampled) and elsewhere.
+  // Relaxed, and allowed to lose updates: they only steer.
+  std::atomic<uint32_t> home_deaths{0};
+  std::atomic<uint32_t> away_deaths{0};
+};
+
+template <typename T>
+concept HasTrace = requires(const T& object, Visitor& visitor) { object.Trace(visitor); };
+
+template <typename T>
+constexpr const char* SignatureOf() {
+  return __PRETTY_FUNCTION__;
+}
+
+template <typename T>
+void TraceObject(const void* object, Visitor& visitor) {
+  if constexpr (HasTrace<T>) static_cast<const T*>(object)->Trace(visitor);
+}
+
+template <typename T>
+void DestroyObject(void* object) {
+  static_cast<T*>(object)->~T();
+}
+
+template <typename T>
+struct TypeOf {
+  static inline constinit TypeInfo info{
+      .signature = SignatureOf<T>(),
+      .bytes = sizeof(T),
+      .alignment = alignof(T),
+      .traced = HasTrace<T>,
+      .trivial = !HasTrace<T> && std::is_trivially_destructible_v<T>,
+      .trace = &TraceObject<T>,
+      .destroy = &DestroyObject<T>,
+  };
+};
+
+// Gives the type its index, unless it has one, and returns `birth`. Any thread; waits for other
+// registrations.
+uint64_t RegisterType(TypeInfo* info);
+
+// The table of registered types. Release when filled, acquire by readers of headers.
+inline constexpr uint32_t kMaxTypes = 1u << 16;
+extern std::atomic<TypeInfo*> g_types[kMaxTypes];
+
+inline TypeInfo* TypeInfoOf(const Header* header) {
+  return g_types[header->Type()].load(std::memory_order_acquire);
+}
+
+}  // namespace reef::internal
+
+#endif  // REEF_INTERNAL_TYPE_INFO_H_

@@ -1,0 +1,71 @@
+// Figures about a heap and its collections: plain data.
+#ifndef REEF_STATS_H_
+#define REEF_STATS_H_
+
+#include <chrono>
+#include <cstdint>
+
+namespace reef {
+
+// The phases of a collection, in this order; durations are indexed by it.
+enum class Phase : uint8_t {
+  kArm,      // two rendezvous: everybody logs, then newborn objects are black
+  kRoots,    // every header of every traced slab
+  kMark,     // trace; take logs until a round brings nothing new
+  kCondemn,  // what is still white is garbage; the barrier goes off
+  kClear,    // the garbage's edges are emptied
+  kFree,     // its destructors run, its blocks go back
+};
+inline constexpr int kPhases = 6;
+const char* PhaseName(Phase phase);
+
+// What one collection found. From Heap::Collect: the sum over the collections it needed.
+struct CollectionReport {
+  uint64_t objects = 0;  // unreachable objects reclaimed
+  uint64_t bytes = 0;    // the bytes of their blocks
+  uint64_t marked = 0;   // objects proven reachable
+  uint64_t roots = 0;    // objects that the root scan started from
+  uint64_t logged = 0;   // entries taken from the threads' logs
+  uint64_t cycles = 0;   // collections run
+  uint64_t aborted = 0;  // of which gave up (no memory for a log or the mark stack)
+  std::chrono::nanoseconds phase_time[kPhases] = {};
+  std::chrono::nanoseconds total_time{};
+};
+
+// A snapshot of a heap. Exact while no thread changes it; otherwise each figure was true at some
+// moment of the call.
+struct HeapStats {
+  // Objects (leaf and traced) and raw blocks in use, and their bytes, headers included.
+  uint64_t live_objects = 0;
+  uint64_t live_bytes = 0;
+  uint64_t raw_blocks = 0;
+  uint64_t raw_bytes = 0;
+  // Free blocks in slabs that serve a class: cached for the next allocation.
+  uint64_t cached_bytes = 0;
+  // Slabs taken from the system and not given back; what the system holds in memory of the region.
+  uint64_t committed_bytes = 0;
+  uint64_t resident_bytes = 0;
+  uint64_t reserved_bytes = 0;
+
+  // Operations since the start that may have made a cycle unreachable (all heaps).
+  uint64_t suspects = 0;
+  // References waiting for a bias to be revoked, and objects waiting for a grace period (all
+  // heaps).
+  uint64_t pending_revocations = 0;
+  uint64_t retired_bytes = 0;
+  // Over all collections of this heap.
+  uint64_t collections = 0;
+  uint64_t collections_aborted = 0;
+  uint64_t garbage_objects = 0;
+  uint64_t garbage_bytes = 0;
+  std::chrono::nanoseconds phase_time[kPhases] = {};
+  CollectionReport last_collection;
+  // The longest rendezvous, and the longest that one waited for a single thread's bracket (all
+  // heaps).
+  std::chrono::nanoseconds longest_rendezvous{};
+  std::chrono::nanoseconds longest_bracket{};
+};
+
+}  // namespace reef
+
+#endif  // REEF_STATS_H_

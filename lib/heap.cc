@@ -1,0 +1,252 @@
+// The façade: the public Heap bound to the layers below.
+#include "reef/heap.h"
+
+#include <cstdio>
+#include <mutex>
+#include <new>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "lib/collector/collector.h"
+#include "lib/collector/verifier.h"
+#include "lib/inspect/statistics.h"
+#include "lib/memory/heap_table.h"
+#include "lib/memory/thread_cache.h"
+#include "lib/threads/hazard.h"
+#include "reef/internal/check.h"
+
+namespace reef {
+
+using collector::CollectedHeap;
+using internal::HeapCore;
+using internal::SlabKind;
+
+namespace internal {
+
+constinit HeapCore g_default_core;
+
+}  // namespace internal
+
+namespace {
+
+absl::Status CheckOptions(const HeapOptions& options) {
+  const auto wrong = [](const char* name, const char* range, auto value) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("HeapOptions::", name, " must be ", range, ", not ", value));
+  };
+  constexpr uint64_t kMostAddresses = uint64_t{1} << 46;
+  if (options.reserve_bytes == 0 || options.reserve_bytes > kMostAddresses) {
+    return wrong("reserve_bytes", "1 byte to 64 TiB", options.reserve_bytes);
+  }
+  constexpr uint64_t kLeastMemory = uint64_t{1} << 20;
+  if (options.max_bytes != 0 && options.max_bytes < kLeastMemory) {
+    return wrong("max_bytes", "0 or at least 1 MiB", options.max_bytes);
+  }
+  if (options.growth_percent < 1 || options.growth_percent > 10'000) {
+    return wrong("growth_percent", "1 to 10,000", options.growth_percent);
+  }
+  if (options.collector_cpu_percent < 1 || options.collector_cpu_percent > 100) {
+    return wrong("collector_cpu_percent", "1 to 100", options.collector_cpu_percent);
+  }
+  if (options.marker_threads < 1 || options.marker_threads > threads::kMaxMarkers) {
+    return wrong("marker_threads", "1 to 16", options.marker_threads);
+  }
+  return absl::OkStatus();
+}
+
+memory::SpaceOptions SpaceOptionsOf(const HeapOptions& options) {
+  return {.reserve_bytes = options.reserve_bytes,
+          .max_bytes = options.max_bytes,
+          .huge_pages = options.huge_pages};
+}
+
+collector::CollectorOptions CollectorOptionsOf(const HeapOptions& options) {
+  return {.automatic = options.automatic_collection,
+          .growth_percent = options.growth_percent,
+          .growth_bytes = options.growth_bytes,
+          .cpu_percent = options.collector_cpu_percent,
+          .marker_threads = options.marker_threads};
+}
+
+// Cores of heaps that ended, for the next ones: a core is never freed, because look-ups of other
+// heaps may be reading it.
+struct SpareCores {
+  std::mutex mutex;
+  std::vector<HeapCore*> cores;
+};
+
+SpareCores& TheSpareCores() {
+  alignas(SpareCores) static unsigned char storage[sizeof(SpareCores)];
+  static SpareCores* spare = new (storage) SpareCores;
+  return *spare;
+}
+
+HeapCore* TakeCore() {
+  SpareCores& spare = TheSpareCores();
+  const std::lock_guard<std::mutex> lock(spare.mutex);
+  if (spare.cores.empty()) return new HeapCore;
+  HeapCore* core = spare.cores.back();
+  spare.cores.pop_back();
+  return core;
+}
+
+void PutCore(HeapCore* core) {
+  SpareCores& spare = TheSpareCores();
+  const std::lock_guard<std::mutex> lock(spare.mutex);
+  spare.cores.push_back(core);
+}
+
+// The default heap's memory, on the first allocation in it.
+void EnsureDefaultHeap() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    auto heap =
+        collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf({}), CollectorOptionsOf({}));
+    REEF_CHECK(heap != nullptr, "no addresses for the default heap",
+               "raise the limit on virtual memory (ulimit -v)");
+    memory::EnterDefaultHeap(&internal::g_default_core);
+    (void)heap.release();  // never destroyed
+  });
+}
+
+void EnsureOpen(HeapCore* core) {
+  if (core == &internal::g_default_core) EnsureDefaultHeap();
+}
+
+// Runs `take` until it yields a block, with an emergency collection in between; null if that did
+// not help, or may not be waited for here.
+template <typename Take>
+void* TakeOrCollect(HeapCore* core, Take take) {
+  EnsureOpen(core);
+  internal::CurrentSlot();
+  void* block = take();
+  constexpr int kTries = 2;
+  for (int i = 0; block == nullptr && i < kTries; ++i) {
+    if (collector::WhyNotCollect() != nullptr) return nullptr;
+    (void)collector::Collect(CollectedHeap::Of(core), /*emergency=*/true);
+    block = take();
+  }
+  return block;
+}
+
+}  // namespace
+
+namespace internal {
+
+void* AllocateSlow(HeapCore* core, SlabKind kind, int size_class) {
+  return TakeOrCollect(
+      core, [=] { return memory::Refill(tls_slot, memory::Space::Of(core), kind, size_class); });
+}
+
+void* AllocateRun(HeapCore* core, SlabKind kind, size_t payload_bytes, size_t alignment) {
+  return TakeOrCollect(
+      core, [=] { return memory::Space::Of(core)->AllocateRun(kind, payload_bytes, alignment); });
+}
+
+void ThrowOutOfMemory(HeapCore* /*core*/, size_t bytes) { throw OutOfMemory(bytes); }
+
+}  // namespace internal
+
+absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& options) {
+  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  HeapCore* core = TakeCore();
+  if (memory::EnterHeap(core) == 0) {
+    PutCore(core);
+    return absl::ResourceExhaustedError("more than 255 heaps at once");
+  }
+  auto collected = collector::OpenHeap(core, SpaceOptionsOf(options), CollectorOptionsOf(options));
+  if (collected == nullptr) {
+    memory::RemoveHeap(core);
+    PutCore(core);
+    return absl::ResourceExhaustedError(
+        "the system refuses to reserve 64 MiB of addresses for a heap (ulimit -v?)");
+  }
+  (void)collected.release();  // by ~Heap
+  return std::unique_ptr<Heap>(new Heap(core));
+}
+
+Heap::~Heap() {
+  const char* why = collector::WhyNotCollect();
+  REEF_CHECK(why == nullptr, "a Heap was destroyed where a collection cannot be waited for",
+             "not inside a ReadScope, nor by a constructor or destructor of a managed object");
+  CollectedHeap* collected = CollectedHeap::Of(core_);
+  const uint64_t left = collector::CloseHeap(collected);
+  if (left == 0) {
+    delete collected;
+    PutCore(core_);
+    return;
+  }
+  const std::string what =
+      absl::StrCat("a Heap was destroyed while ", left, " of its objects are still referred to");
+  internal::Warn(what.c_str(), "drop all Refs first; its memory stays until the process ends");
+}
+
+Heap& DefaultHeap() {
+  EnsureDefaultHeap();
+  alignas(Heap) static unsigned char storage[sizeof(Heap)];
+  static Heap* heap = new (storage) Heap(&internal::g_default_core);
+  return *heap;
+}
+
+void* Heap::Allocate(size_t bytes, size_t alignment) {
+  void* block = TryAllocate(bytes, alignment);
+  if (block == nullptr) internal::ThrowOutOfMemory(core_, bytes);
+  return block;
+}
+
+void* Heap::TryAllocate(size_t bytes, size_t alignment) noexcept {
+  REEF_CHECK(
+      alignment != 0 && (alignment & (alignment - 1)) == 0 && alignment <= internal::kMaxAlignment,
+      "Heap::Allocate with an alignment that is not a power of two up to 64 KiB",
+      "pass a power of two");
+  const int size_class = internal::ClassFor(SlabKind::kRaw, bytes, alignment);
+  if (size_class != internal::kNoClass) {
+    return internal::AllocateBlock(core_, core_->index, SlabKind::kRaw, size_class);
+  }
+  return internal::AllocateRun(core_, SlabKind::kRaw, bytes, alignment);
+}
+
+void Heap::Deallocate(void* bytes) noexcept {
+  if (bytes == nullptr) return;
+  REEF_CHECK(memory::FindHeap(bytes) == core_ && internal::SlabOf(bytes)->kind == SlabKind::kRaw &&
+                 internal::SlabOf(bytes)->formatted.load(std::memory_order_acquire),
+             "Heap::Deallocate of a pointer that this heap's Allocate did not return",
+             "objects are not deallocated: drop their Refs");
+  REEF_DCHECK(memory::Space::Of(core_)->IsBlock(reinterpret_cast<uintptr_t>(bytes)),
+              "Heap::Deallocate of a pointer into the middle of a block",
+              "pass the pointer that Allocate returned");
+  internal::Slot* slot = internal::CurrentSlot();
+  internal::FreeBlock</*kManaged=*/false>(slot, slot->slab_owner, bytes);
+}
+
+CollectionReport Heap::Collect() {
+  if (const char* why = collector::WhyNotCollect()) throw CollectRefused(why);
+  return collector::Collect(CollectedHeap::Of(core_), /*emergency=*/false);
+}
+
+absl::StatusOr<CollectionReport> Heap::TryCollect() {
+  if (const char* why = collector::WhyNotCollect()) return absl::FailedPreconditionError(why);
+  return collector::Collect(CollectedHeap::Of(core_), /*emergency=*/false);
+}
+
+bool Heap::IsCollecting() const noexcept {
+  return collector::IsCollecting(CollectedHeap::Of(core_));
+}
+
+HeapStats Heap::Stats() const { return inspect::TakeStatistics(CollectedHeap::Of(core_)); }
+
+absl::Status Heap::Verify() const {
+  CollectedHeap* collected = CollectedHeap::Of(core_);
+  const std::shared_lock<std::shared_mutex> lock(collected->layout);
+  return collector::Verify(*collected->space);
+}
+
+absl::Status Heap::ExhaustedError(size_t bytes) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("reef: out of memory for an object of ", bytes, " bytes"));
+}
+
+}  // namespace reef
