@@ -1,0 +1,161 @@
+#!/bin/bash
+# Checks every protocol model with Spin: each base configuration must pass exhaustively, each
+# mutation (a key step taken out) must fail with an assertion.
+#
+#   run.sh [BUILD_DIR] [MODEL...]     BUILD_DIR "" or absent: a temporary one, removed afterwards
+#
+# One line per run; the last line is 'N passed, M failed'; exit status 0 only if M is 0.
+# REEF_MODEL_JOBS: runs at a time (2). REEF_MODEL_SECONDS: the longest a run may take (300).
+set -eu
+
+models=(count mark rendezvous hazard slab)
+
+# model | expected | switches
+runs() {
+  cat <<'LIST'
+count|pass|
+count|fail|-DNO_BUSY_TEST
+count|fail|-DNO_BUSY_STORE
+count|fail|-DBUSY_LATE
+count|fail|-DNO_BUSY_CLEAR
+count|fail|-DNO_MEMBARRIER
+count|fail|-DLOCAL_THEN_BUSY
+count|fail|-DNO_REREAD
+count|fail|-DWRITE_AFTER
+count|fail|-DHELP_LOCALZERO
+count|fail|-DSUM_RULE_ONLY
+count|fail|-DEXT_RULE_ONLY
+count|fail|-DDOWN_FIRST
+count|fail|-DBLIND_ZERO
+mark|pass|
+mark|pass|-DGRAPH=5 -DNO_LOG_NEW
+mark|fail|-DGRAPH=3 -DONE_RENDEZVOUS
+mark|fail|-DGRAPH=5 -DNO_LOG_OVERWRITE
+mark|fail|-DGRAPH=0 -DNO_LOG_DESTROYED
+mark|fail|-DGRAPH=3 -DNO_LOG_EXT
+mark|fail|-DGRAPH=5 -DNO_LOG_CONVERT
+mark|fail|-DGRAPH=4 -DCOLOUR_LATE
+mark|fail|-DGRAPH=5 -DDROP_OUTSIDE
+mark|fail|-DGRAPH=5 -DCONVERT_OUTSIDE
+mark|fail|-DGRAPH=5 -DDYING_OUTSIDE
+mark|fail|-DGRAPH=5 -DSKIP_DYING
+mark|fail|-DGRAPH=5 -DSKIP_PAYLOAD
+mark|fail|-DGRAPH=5 -DSKIP_MET_PAYLOAD
+mark|fail|-DGRAPH=5 -DNO_LAST_RENDEZVOUS
+mark|fail|-DGRAPH=5 -DTAKE_ONCE
+rendezvous|pass|-DWHO=0 -DBRACKETS=4
+rendezvous|pass|-DWHO=1 -DBRACKETS=3
+rendezvous|pass|-DWHO=2 -DBRACKETS=1 -DLIVES=1
+rendezvous|pass|-DWHO=1 -DWALK_FIRST -DRESET_SEQ
+rendezvous|fail|-DWHO=0 -DNO_MEMBARRIER
+rendezvous|fail|-DWHO=0 -DREAD_SEQ_FIRST
+rendezvous|fail|-DWHO=0 -DPASS_ODD
+rendezvous|fail|-DWHO=0 -DMODE_FIRST
+rendezvous|fail|-DWHO=0 -DNESTED
+rendezvous|fail|-DWHO=1 -DATTACH_IDLE
+rendezvous|fail|-DWHO=1 -DATTACH_UNFENCED
+rendezvous|fail|-DWHO=1 -DREAD_THEN_LIST
+rendezvous|fail|-DWHO=1 -DONE_TEMPLATE
+rendezvous|fail|-DWHO=1 -DTEMPLATE_FIRST
+rendezvous|fail|-DWHO=1 -DNO_MODE_FENCE
+hazard|pass|
+hazard|fail|-DPLAIN_PUBLISH
+hazard|fail|-DCHECK_FIRST
+hazard|fail|-DCLEAR_EARLY
+hazard|fail|-DNO_FENCE
+hazard|fail|-DNO_LOOK
+hazard|fail|-DONE_BATCH
+hazard|fail|-DSTAGE_LATE
+hazard|fail|-DMODE_EARLY
+hazard|fail|-DPUSH_OUTSIDE
+hazard|fail|-DDRAIN_BLIND
+hazard|fail|-DSLEEP_EARLY
+hazard|fail|-DREUSE_LISTED
+slab|pass|-DSLABS=1 -DBLOCKS=3 -DOPS=5
+slab|pass|-DSLABS=2 -DBLOCKS=2 -DOPS=3
+slab|fail|-DOWNER_LATE
+slab|fail|-DFULL_STORE
+slab|fail|-DTAKE_TORN
+slab|fail|-DCLAIM_TORN
+slab|fail|-DCLAIM_EARLY
+slab|fail|-DNO_LIST
+slab|fail|-DLIST_EVERY
+slab|fail|-DTOUCH_AFTER
+slab|fail|-DPOP_TORN
+slab|fail|-DTAKE_UNLISTED
+slab|fail|-DTAKE_NONEMPTY
+LIST
+}
+
+for tool in spin gcc timeout; do
+  command -v "$tool" >/dev/null || { echo "run.sh: '$tool' is not installed" >&2; exit 2; }
+done
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=${1:-}
+[ $# -eq 0 ] || shift
+if [ -z "$build" ]; then
+  build=$(mktemp -d)
+  trap 'rm -rf "$build"' EXIT
+fi
+mkdir -p "$build"
+build=$(cd "$build" && pwd)
+wanted=("${@:-${models[@]}}")
+for model in "${wanted[@]}"; do
+  [ -f "$here/$model.pml" ] || { echo "run.sh: there is no model '$model'" >&2; exit 2; }
+  runs | grep -q "^$model|" || { echo "run.sh: no run is listed for '$model'" >&2; exit 2; }
+done
+
+# Makes and runs one verifier in a directory of its own; prints the line of the run.
+one() {
+  local number=$1 model=$2 expected=$3 switches=$4
+  local dir=$build/$number-$model optimise=-O2 got states seconds begin end status=0
+  [ "$expected" = pass ] || optimise=-O0   # mutations fail soon: compiling would take longest
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  cd "$dir"
+  begin=${EPOCHREALTIME/[.,]/}
+  # shellcheck disable=SC2086  # the switches are words
+  if ! spin -a $switches "$here/$model.pml" >spin.log 2>&1; then
+    got='spin error'
+  elif ! gcc "$optimise" -w -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -DMEMLIM=1500 \
+      -o pan pan.c >gcc.log 2>&1; then
+    got='gcc error'
+  else
+    timeout "${REEF_MODEL_SECONDS:-300}" ./pan -m200000 -w23 >pan.log 2>&1 || status=$?
+    if [ "$status" -eq 124 ]; then
+      got=timeout
+    elif grep -q 'errors: 0$' pan.log &&
+        ! grep -qE 'Search not completed|max search depth|out of memory' pan.log; then
+      got=pass
+    elif grep -q 'assertion violated' pan.log; then
+      got=fail
+    else
+      got=incomplete
+    fi
+  fi
+  end=${EPOCHREALTIME/[.,]/}
+  states=$(awk '/states, stored/ { print $1 }' pan.log 2>/dev/null || true)
+  seconds=$(awk -v t=$((end - begin)) 'BEGIN { printf "%.1f", t / 1e6 }')
+  printf '%-4s %-10s %-36s expected %-4s got %-10s %9s states %6s s\n' \
+    "$([ "$got" = "$expected" ] && echo ok || echo BAD)" "$model" "${switches:-(base)}" \
+    "$expected" "$got" "${states:--}" "$seconds" \
+    | tee line
+  rm -f pan pan.?
+}
+
+number=0
+while IFS='|' read -r model expected switches; do
+  case " ${wanted[*]} " in *" $model "*) ;; *) continue ;; esac
+  while [ "$(jobs -rp | wc -l)" -ge "${REEF_MODEL_JOBS:-2}" ]; do wait -n || true; done
+  number=$((number + 1))
+  one "$number" "$model" "$expected" "$switches" </dev/null &
+done < <(runs)
+wait
+
+passed=0
+for ((i = 1; i <= number; i++)); do
+  if grep -qs '^ok' "$build/$i"-*/line; then passed=$((passed + 1)); fi
+done
+echo "$passed passed, $((number - passed)) failed"
+[ "$passed" -eq "$number" ]
