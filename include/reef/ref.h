@@ -94,7 +94,11 @@ class Ref {
 
   // Drops the reference. The object, and what only it kept, is destroyed if this was the last.
   void Reset() noexcept { Ref().Swap(*this); }
-  void Swap(Ref& other) noexcept { std::swap(pointer_, other.pointer_); }
+  void Swap(Ref& other) noexcept {
+    std::swap(pointer_, other.pointer_);
+    CheckPlace();
+    other.CheckPlace();
+  }
 
   // Gives up the bias of an object that only this Ref refers to, before it goes to another thread:
   // its counts there, and its death there, then cost no more than an atomic counter's. Does nothing

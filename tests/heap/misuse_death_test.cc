@@ -190,7 +190,7 @@ TEST_F(MisuseDeathTest, RefInsideAManagedObjectIsReportedAndWorks) {
     std::exit(RefCount(rooted->item) == 2 ? 0 : 1);
   };
   EXPECT_EXIT(child(), ::testing::ExitedWithCode(0),
-              "reef: a reef::Ref inside a managed object.*use reef::Member");
+              "reef: warning: a reef::Ref inside a managed object.*use reef::Member");
 }
 
 #endif  // REEF_IS_CHECKED
