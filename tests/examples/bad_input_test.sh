@@ -11,6 +11,10 @@ readonly folder
 trap 'rm -rf "$folder"' EXIT
 failures=0
 
+# A chaos build would print the seed that it draws among the lines that are counted here.
+export REEF_SEED=${REEF_SEED:-$RANDOM}
+echo "REEF_SEED=$REEF_SEED"
+
 fail() {
   echo "FAILED: $1" >&2
   sed 's/^/  stdout: /' "$folder/out" | head -n 5 >&2
