@@ -78,7 +78,7 @@ class Story {
  public:
   Story(Heap& heap, int threads, uint64_t seed)
       : heap_(heap), seed_(seed), queues_(static_cast<size_t>(threads)) {
-    board_ = heap_.Make<Crate>(0);
+    board_ = heap_.Make<Crate>(uint64_t{0});
     for (AtomicRef<Crate>& post : posts_) post.Store(nullptr);
   }
 

@@ -47,7 +47,7 @@ class PublishedTest : public test::QuietHeapTest {
 };
 
 TEST_F(PublishedTest, ReadersSeeWholeObjectsInTheOrderOfTheirStores) {
-  AtomicRef<Config> current(heap_->Make<Config>(lives_, 0));
+  AtomicRef<Config> current(heap_->Make<Config>(lives_, uint64_t{0}));
   std::atomic<bool> stop{false};
   std::vector<std::thread> readers;
   for (int reader = 0; reader < readers_; ++reader) {
@@ -97,7 +97,7 @@ TEST_F(PublishedTest, ManyWritersExchangeWithoutLoss) {
 }
 
 TEST_F(PublishedTest, CompareExchangeMakesAnExactCounter) {
-  AtomicRef<Config> counter(heap_->Make<Config>(lives_, 0));
+  AtomicRef<Config> counter(heap_->Make<Config>(lives_, uint64_t{0}));
   const uint64_t each = writes_ / 10;
   test::RunThreads(4, [&](int) {
     for (uint64_t i = 0; i < each; ++i) {

@@ -21,11 +21,11 @@ namespace reef {
 namespace {
 
 struct Node {
-  Node(test::Lives& lives, uint64_t value) : life(lives), number(value) {}
+  Node(test::Lives& lives, int value) : life(lives), number(value) {}
   ~Node() { number = 0; }
   void Trace(Visitor& v) const { v.Visit(next); }
   test::Life life;
-  uint64_t number;
+  int number;
   Member<Node> next;
 };
 

@@ -82,7 +82,9 @@ TEST_F(SlabStackTest, EverySlabHasOneHolderUnderContention) {
   constexpr int kThreads = 3;
   const std::vector<Slab*> slabs = TakeSlabs(6);
   const auto held = std::make_unique<std::atomic<int>[]>(kSlabsPerSegment);
-  const auto place = [](const Slab* slab) { return slab - internal::SegmentOf(slab)->slabs; };
+  const auto place = [](const Slab* slab) {
+    return static_cast<size_t>(slab - internal::SegmentOf(slab)->slabs);
+  };
   for (Slab* slab : slabs) stack_.Push(base(), slab);
   std::atomic<int> doubled{0};
   std::vector<std::thread> threads;
