@@ -204,7 +204,8 @@ void* Heap::TryAllocate(size_t bytes, size_t alignment) noexcept {
       "pass a power of two");
   const int size_class = internal::ClassFor(SlabKind::kRaw, bytes, alignment);
   if (size_class != internal::kNoClass) {
-    return internal::AllocateBlock(core_, core_->index, SlabKind::kRaw, size_class);
+    internal::Slot* slot = internal::tls_slot;
+    return internal::AllocateBlock(slot, core_, core_->index, SlabKind::kRaw, size_class);
   }
   return internal::AllocateRun(core_, SlabKind::kRaw, bytes, alignment);
 }

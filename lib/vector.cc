@@ -30,12 +30,13 @@ EdgeBuffer* EdgeBuffer::Make(const void* near, size_t capacity) {
   if (capacity > kMost) ThrowOutOfMemory(core, capacity);
   const size_t bytes = sizeof(EdgeBuffer) + capacity * sizeof(Edge);
   const int size_class = ClassFor(SlabKind::kTraced, bytes, alignof(EdgeBuffer));
+  Slot* slot = CurrentSlot();
   void* block = size_class == kNoClass
                     ? AllocateRun(core, SlabKind::kTraced, bytes, alignof(EdgeBuffer))
-                    : AllocateBlock(core, core->index, SlabKind::kTraced, size_class);
+                    : AllocateBlock(slot, core, core->index, SlabKind::kTraced, size_class);
   if (block == nullptr) ThrowOutOfMemory(core, bytes);
   auto* header = static_cast<Header*>(block);
-  BearHeader(tls_slot, core, header, &TypeOf<EdgeBuffer>::info, true);
+  BearHeader(slot, core, header, &TypeOf<EdgeBuffer>::info, true);
   auto* buffer = ::new (header->Payload()) EdgeBuffer(capacity);
   header->SetStage(Stage::kLive);
   return buffer;

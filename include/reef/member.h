@@ -36,8 +36,8 @@ class Member {
   // A moved Ref hands its reference over: no count is touched twice.
   template <typename U>
     requires std::is_convertible_v<U*, T*>
-  Member(Ref<U>&& ref) noexcept {  // NOLINT(google-explicit-constructor)
-    edge_.Adopt(Plain(internal::UpCast<T>(ref.Release())));
+  REEF_INLINE Member(Ref<U>&& ref) noexcept {  // NOLINT(google-explicit-constructor)
+    if (T* target = internal::UpCast<T>(ref.Release())) edge_.AdoptFirst(Plain(target));
   }
   Member(const Member& other) noexcept { Set(other.get()); }
   Member(Member&& other) noexcept { edge_.MoveFrom(other.edge_); }
@@ -59,7 +59,7 @@ class Member {
   }
   template <typename U>
     requires std::is_convertible_v<U*, T*>
-  Member& operator=(Ref<U>&& ref) noexcept {
+  REEF_INLINE Member& operator=(Ref<U>&& ref) noexcept {
     edge_.Adopt(Plain(internal::UpCast<T>(ref.Release())));
     return *this;
   }

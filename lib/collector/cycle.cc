@@ -147,7 +147,7 @@ void Cycle::Mark() {
 void Cycle::Condemn() { collector::Condemn(*heap_->space, black_, &report_); }
 
 void Cycle::Disarm() {
-  g_mode.store(Mode::kIdle, std::memory_order_release);
+  g_mode.store(threads::IdleMode(), std::memory_order_release);
   REEF_CHAOS_POINT("idle stored");
   threads::Rendezvous();
   threads::DiscardLogs();

@@ -3,7 +3,6 @@
 namespace reef::collector {
 namespace {
 
-using internal::kDead;
 using internal::kPublished;
 using internal::Stage;
 

@@ -9,8 +9,6 @@
 
 namespace reef::memory {
 
-using internal::kClasses;
-using internal::kKinds;
 using internal::kSlabBytes;
 using internal::kSlabsPerSegment;
 

@@ -14,7 +14,6 @@ using internal::ClassFirstOffset;
 using internal::Header;
 using internal::kSegmentBytes;
 using internal::kSlabBytes;
-using internal::kSlabsPerSegment;
 
 namespace {
 

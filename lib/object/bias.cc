@@ -40,14 +40,21 @@ void CountAwayDeath(Header* header) {
   Decide(type);
 }
 
-Birth BirthSlow(Slot* slot, TypeInfo* type) {
+void BearSlow(Slot* slot, HeapCore* core, Header* header, TypeInfo* type) {
   uint64_t word0 = type->birth.load(std::memory_order_acquire);
   if ((word0 >> kTypeShift & 0xffff) == 0) word0 = RegisterType(type);
   const bool travels = (word0 & kBornUnbiased) != 0;
   word0 &= ~kBornUnbiased;
+  uint64_t shared = (kSharedInit | kMerged) + kSharedExt;
   const bool probe = travels && (++slot->probe & (kHomeSample - 1)) == 0;
-  if (slot->IsBiased() && (!travels || probe)) return {word0 | slot->birth, kSharedInit};
-  return {word0, (kSharedInit | kMerged) + kSharedExt};
+  if (slot->IsBiased() && (!travels || probe)) {
+    word0 |= slot->birth;
+    shared = kSharedInit;
+  }
+  // The birth bracket, as in BearHeader.
+  const Bracket bracket(slot);
+  if (type->traced) word0 |= core->birth.load(std::memory_order_acquire);
+  header->Bear(word0, shared);
 }
 
 void ShareUnique(Header* header) {

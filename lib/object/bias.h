@@ -17,17 +17,21 @@
 
 namespace reef::internal {
 
-inline constexpr uint32_t kHomeSample = 64;
-
 // A biased object died (or lost its last local count) on its owner's thread, `weight` times.
 void SampleHomeDeath(TypeInfo* type, uint32_t weight);
 // A biased object's reference had to be queued elsewhere.
 void CountAwayDeath(Header* header);
 
 inline void CountHomeDeath(Slot* slot, Header* header) {
-  if (REEF_LIKELY((++slot->sample & (kHomeSample - 1)) != 0)) return;
-  SampleHomeDeath(TypeInfoOf(header), kHomeSample);
+  if (REEF_LIKELY(slot->unsampled > 1 && slot->unsampled <= kHomeSample)) {
+    --slot->unsampled;
+  } else {
+    slot->unsampled = kHomeSample;
+    SampleHomeDeath(TypeInfoOf(header), kHomeSample);
+  }
 }
+// The same for the paths that only count; false for a death that must go by the other one.
+REEF_INLINE bool CountUnsampledDeath(Slot* slot) { return --slot->unsampled != 0; }
 
 }  // namespace reef::internal
 

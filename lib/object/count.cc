@@ -113,7 +113,6 @@ bool IsUnique(uint64_t word, Kind kind) { return word == (kSharedInit | kMerged)
   }
 }
 
-// The general cases, out of the way of the common ones' registers.
 REEF_NOINLINE void DropExtGeneral(Header* header) {
   Slot* slot = CurrentSlot();
   Header* due = nullptr;
@@ -122,38 +121,6 @@ REEF_NOINLINE void DropExtGeneral(Header* header) {
     due = DecrementInBracket(bracket, header, Kind::kExt);
   }
   if (due != nullptr) Die(slot, due);
-}
-
-REEF_NOINLINE void DropEdgeGeneral(std::atomic<void*>* edge, Header* header) {
-  Slot* slot = CurrentSlot();
-  Header* due = nullptr;
-  {
-    const Bracket bracket(slot);
-    if (bracket.armed()) LogIfWhite(bracket, header);
-    edge->store(nullptr, std::memory_order_release);
-    due = DropHeap(bracket, header);
-  }
-  if (due != nullptr) Die(slot, due);
-}
-
-REEF_NOINLINE void SampleHomeDeathOf(Header* header) {
-  SampleHomeDeath(TypeInfoOf(header), kHomeSample);
-}
-
-void CountPrivateDeath(Slot* slot, Header* header) {
-  if (REEF_UNLIKELY((++slot->sample & (kHomeSample - 1)) == 0)) SampleHomeDeathOf(header);
-}
-
-// Inside a bracket that found no collection armed: the owner's last reference to an object that
-// nobody else ever saw (I4). It dies without a read-modify-write and goes on the worklist,
-// DESTROYING already: a collection that arms later finds it so and scans its words, never traces
-// it, which spares the destructor a bracket of its own (I8).
-REEF_INLINE void KillPrivate(Slot* slot, Header* header) {
-  CountPrivateDeath(slot, header);
-  header->SetShared(kMerged | kDead | reinterpret_cast<uintptr_t>(slot->dying));
-  header->SetLocal(0);
-  header->SetStage(Stage::kDestroying);
-  slot->dying = header;
 }
 
 // A leaf's drop elsewhere that leaves the shared counts as a drop may leave them, and is not the
@@ -247,57 +214,27 @@ Header* ConvertToHeap(const Bracket& bracket, Header* header) {
   return DecrementShared(bracket, header, Kind::kExt);
 }
 
-void DropExtSlow(Slot* slot, Header* header, uint32_t local) {
-  // One root, counted here (nothing is biased to the null slot), and nobody else ever saw the
-  // object.
-  if (local == static_cast<uint32_t>(slot->birth) &&
-      header->Shared(std::memory_order_acquire) == kSharedInit) {
+void DropLastExt(Slot* slot, Header* header) {
+  // Nothing is biased to the null slot, so `slot` is the thread's own.
+  if (REEF_LIKELY(IsPrivate(header) && CountUnsampledDeath(slot))) {
     if (REEF_LIKELY(header->IsLiveTrivialLeaf())) {
-      CountPrivateDeath(slot, header);
-      slot->busy.store(nullptr, std::memory_order_release);
       object::FreeObject(slot, header);
       return;
     }
     bool killed = false;
     {
-      const Bracket bracket(slot);
-      killed = !bracket.armed();
-      if (killed) KillPrivate(slot, header);
-      slot->busy.store(nullptr, std::memory_order_release);
+      const BareBracket bracket(slot);
+      killed = bracket.idle();
+      if (REEF_LIKELY(killed)) object::KillPrivate(slot, header);
     }
-    if (killed) {
-      object::Drain(slot);
-      return;
-    }
-  } else {
-    slot->busy.store(nullptr, std::memory_order_release);
-    if (IsLeafColour(header->Colour()) && !IsOwner(slot, local) && DropSharedLeaf(header)) return;
+    if (REEF_LIKELY(killed)) return object::Drain(slot);
   }
   DropExtGeneral(header);
 }
 
-void DropEdge(std::atomic<void*>* edge, Header* header) {
-  Slot* slot = tls_slot;
-  const uint32_t mine = (static_cast<uint32_t>(slot->birth) & ~kLocalCounts) | kLocalHeap;
-  // As above for the last edge. Read before the bracket, acted upon inside it: only this thread can
-  // change either word while they say so.
-  if (REEF_LIKELY(header->Local(std::memory_order_relaxed) == mine &&
-                  header->Shared(std::memory_order_acquire) == kSharedInit)) {
-    bool killed = false;
-    {
-      const Bracket bracket(slot);
-      killed = !bracket.armed();
-      if (killed) {
-        edge->store(nullptr, std::memory_order_release);
-        KillPrivate(slot, header);
-      }
-    }
-    if (killed) {
-      object::Drain(slot);
-      return;
-    }
-  }
-  DropEdgeGeneral(edge, header);
+void DropExtSlow(const Slot* slot, Header* header, uint32_t local) {
+  if (!IsOwner(slot, local) && IsLeafColour(header->Colour()) && DropSharedLeaf(header)) return;
+  DropExtGeneral(header);
 }
 
 }  // namespace reef::internal

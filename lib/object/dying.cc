@@ -42,14 +42,12 @@ void DrainList(Slot* slot) {
   while (Header* header = slot->dying) {
     slot->dying = header->Link();
     const TypeInfo* type = internal::TypeInfoOf(header);
-    if (!type->trivial) {
-      // DESTROYING already: died private, or was handed over by a marker's hazard.
-      if (header->GetStage() != Stage::kDestroying && type->traced &&
-          !BeginDestruction(slot, header)) {
-        continue;
-      }
-      type->destroy(header->Payload());
+    // DESTROYING already: died private, or was handed over by a marker's hazard.
+    if (REEF_UNLIKELY(header->GetStage() != Stage::kDestroying) && type->traced &&
+        !BeginDestruction(slot, header)) {
+      continue;
     }
+    type->destroy(header->Payload());
     FreeObject(slot, header);
   }
   slot->draining = false;

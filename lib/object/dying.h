@@ -28,6 +28,16 @@ inline void Drain(Slot* slot) {
 }
 // Puts a dead object on the slot's list without draining.
 void PushDying(Slot* slot, Header* header);
+// Inside a bracket that found no collection armed: the owner's last reference to an object that
+// nobody else ever saw (I4) goes. The object dies without a read-modify-write and goes on the
+// worklist, DESTROYING already: a collection that arms later finds it so and scans its words, never
+// traces it, which spares the destructor a bracket of its own (I8).
+REEF_INLINE void KillPrivate(Slot* slot, Header* header) {
+  header->SetShared(internal::kMerged | internal::kDead | reinterpret_cast<uintptr_t>(slot->dying));
+  header->SetLocal(0);
+  header->SetStage(internal::Stage::kDestroying);
+  slot->dying = header;
+}
 // Returns a block; its stage reads FREE before it can be reused.
 REEF_INLINE void FreeObject(Slot* slot, Header* header) {
   header->SetStage(internal::Stage::kFree);

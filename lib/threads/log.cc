@@ -91,6 +91,23 @@ bool AnyLogLost() {
 }  // namespace reef::threads
 
 namespace reef::internal {
+namespace {
+
+// Enters a bracket and returns the mode; the caller's last one is closed.
+Mode Enter(Slot* slot) {
+  slot->seq.store(slot->seq.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  // Where there is a membarrier, the rendezvous' is the fence.
+  if (slot->fenced) (void)slot->seq.fetch_add(0, std::memory_order_seq_cst);
+  CompilerBarrier();
+  const Mode mode = g_mode.load(std::memory_order_acquire);
+  return mode == Mode::kIdleFenced ? Mode::kIdle : mode;
+}
+
+void Leave(Slot* slot) {
+  slot->seq.store(slot->seq.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+}  // namespace
 
 bool RefillLog(Slot* slot) {
   if (slot->log_lost.load(std::memory_order_relaxed)) return false;
@@ -101,10 +118,7 @@ bool RefillLog(Slot* slot) {
   }
   // Linking the chunk is a bracket of its own: the collector discards logs only when every bracket
   // that found a collection armed has ended. If it has ended meanwhile, the chunk is not needed.
-  slot->seq.store(slot->seq.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (slot->fenced) (void)slot->seq.fetch_add(0, std::memory_order_seq_cst);
-  CompilerBarrier();
-  const bool armed = g_mode.load(std::memory_order_acquire) != Mode::kIdle;
+  const bool armed = Enter(slot) != Mode::kIdle;
   if (armed) {
     if (slot->log == nullptr) {
       slot->first_log.store(chunk, std::memory_order_release);
@@ -114,9 +128,21 @@ bool RefillLog(Slot* slot) {
     slot->log = chunk;
     slot->log_room = LogChunk::kEntries;
   }
-  slot->seq.store(slot->seq.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  Leave(slot);
   if (!armed) threads::PutChunk(chunk);
   return true;
+}
+
+EnteredBracket EnterBracketSlow(Slot* slot) {
+  Leave(slot);
+  for (bool have_room = true;;) {
+    const Mode mode = Enter(slot);
+    if (mode == Mode::kIdle || !have_room || slot->log_room >= kBracketLogEntries) {
+      return {slot->seq.load(std::memory_order_relaxed), mode};
+    }
+    Leave(slot);
+    have_room = RefillLog(slot);
+  }
 }
 
 }  // namespace reef::internal

@@ -59,7 +59,11 @@ Registry& TheRegistry() {
   alignas(Registry) static unsigned char storage[sizeof(Registry)];
   static Registry* registry = [] {
     auto* fresh = new (storage) Registry;
-    (void)os::RegisterMembarrier();
+    // Before the first slot, hence before the first bracket. Relaxed: threads get their slots from
+    // here.
+    if (!os::RegisterMembarrier()) {
+      internal::g_mode.store(internal::Mode::kIdleFenced, std::memory_order_relaxed);
+    }
     fresh->slots = static_cast<Slot*>(os::Reserve(kMaxSlots * sizeof(Slot), alignof(Slot)));
     REEF_CHECK(fresh->slots != nullptr, "no addresses for the table of threads (256 MiB)",
                "raise the limit on virtual memory (ulimit -v)");
@@ -92,6 +96,10 @@ Slot* NewSlot(Registry& registry) {
 }  // namespace
 
 uint32_t SlotCount() { return TheRegistry().count.load(std::memory_order_acquire); }
+
+internal::Mode IdleMode() {
+  return os::HasMembarrier() ? internal::Mode::kIdle : internal::Mode::kIdleFenced;
+}
 
 Slot* SlotAt(uint32_t index) { return &TheRegistry().slots[index]; }
 

@@ -25,6 +25,8 @@ inline constexpr uint32_t kMaxSlots = 1u << 16;
 
 // The number of slots ever used. Acquire: the slots below are initialised.
 uint32_t SlotCount();
+// What the mode is while no collection is armed.
+internal::Mode IdleMode();
 Slot* SlotAt(uint32_t index);
 // The slot of an owner number in a header (1..4092).
 Slot* SlotOfOwner(internal::Owner owner);

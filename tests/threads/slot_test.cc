@@ -13,6 +13,7 @@
 namespace reef::threads::test {
 namespace {
 
+using internal::BareBracket;
 using internal::Bracket;
 using internal::kBracketLogEntries;
 using internal::kLeafColour;
@@ -59,10 +60,36 @@ TEST(SlotTest, FencedBracketCountsTheSame) {
   Slot* slot = internal::CurrentSlot();
   const bool was = slot->fenced;
   slot->fenced = true;
+  internal::g_mode.store(Mode::kIdleFenced);
   const uint64_t before = slot->seq.load();
-  { const Bracket bracket(slot); }
-  EXPECT_EQ(slot->seq.load(), before + 2);
+  {
+    const Bracket bracket(slot);
+    EXPECT_FALSE(bracket.armed());
+    EXPECT_EQ(bracket.mode(), Mode::kIdle);
+    EXPECT_EQ(slot->seq.load() % 2, 1u);
+  }
+  const uint64_t after = slot->seq.load();
+  EXPECT_EQ(after % 2, 0u);
+  EXPECT_GT(after, before);
   slot->fenced = was;
+  internal::g_mode.store(IdleMode());
+}
+
+TEST(SlotTest, BareBracketActsOnlyWhenIdle) {
+  Region region;
+  Slot* slot = internal::CurrentSlot();
+  const uint64_t before = slot->seq.load();
+  {
+    const BareBracket bracket(slot);
+    EXPECT_EQ(slot->seq.load(), before + 1);
+    EXPECT_TRUE(bracket.idle());
+  }
+  EXPECT_EQ(slot->seq.load(), before + 2);
+  for (const Mode mode : {Mode::kLogging, Mode::kMarking, Mode::kIdleFenced}) {
+    const Armed armed(region.core(), mode);
+    const BareBracket bracket(slot);
+    EXPECT_FALSE(bracket.idle());
+  }
 }
 
 TEST(SlotTest, BracketReadsTheMode) {

@@ -1,11 +1,14 @@
 // The inline half of the biased reference count; the rules and their reasons are in header.h, the
 // slow paths in lib/object/count.cc.
 //
-// Every count operation first stores the object's address in the slot's `busy` word and clears it
-// at the end. A revoker (lib/object/revocation.h) that has marked the object REVOKING and issued a
-// membarrier reads `busy`, then `local`: unless this thread stands in the middle of an operation on
-// that very object, its plain loads and stores of `local` lie entirely before the barrier or see
-// REVOKING. That is what lets the owner count without atomic read-modify-writes.
+// The owner's count operations first store the object's address in the slot's `busy` word and clear
+// it at the end. A revoker (lib/object/revocation.h) that has marked the object REVOKING and issued
+// a membarrier reads `busy`, then `local`: unless this thread stands in the middle of an operation
+// on that very object, its plain loads and stores of `local` lie entirely before the barrier or see
+// REVOKING. That is what lets the owner count without atomic read-modify-writes. Two looks at
+// `local` need no announcement: that the object is another's, because only the thread itself could
+// make itself the owner; and, with `shared` untouched, that it is private (I4), because nobody
+// revokes an object for which nothing is queued.
 #ifndef REEF_INTERNAL_COUNT_H_
 #define REEF_INTERNAL_COUNT_H_
 
@@ -32,11 +35,14 @@ void IncrementSharedSlow(Header* header, Kind kind);
 [[nodiscard]] Header* DecrementInBracket(const Bracket& bracket, Header* header, Kind kind);
 // Turns a root into an edge (a moved Ref), inside a bracket. Returns as DecrementInBracket.
 [[nodiscard]] Header* ConvertToHeap(const Bracket& bracket, Header* header);
-// Drops a root that may be the last of its word: opens the bracket, and destroys. `busy` is set,
-// and `local` was read since.
-void DropExtSlow(Slot* slot, Header* header, uint32_t local);
+// Drops a root: one that the owner's half says is the last reference, ...
+void DropLastExt(Slot* slot, Header* header);
+// ... and any other. `local` was read just now.
+void DropExtSlow(const Slot* slot, Header* header, uint32_t local);
 // Empties an edge that points to `header`: its bracket, and what is due after it.
 void DropEdge(std::atomic<void*>* edge, Header* header);
+// The same for any edge, by the full rule.
+void DropEdgeGeneral(std::atomic<void*>* edge, Header* header);
 // Does what a bracket left due: destroys a dead object and all that dies with it, now or once it
 // may; or works the pending list off. Outside brackets.
 void Die(Slot* slot, Header* header);
@@ -50,6 +56,11 @@ void AdoptUnique(Header* header);
 int64_t CountReferences(const Header* header);
 size_t BlockBytes(const Header* header);
 void Immortalize(Header* header);
+
+// I4: no thread but the caller, and those it lent the object to, can reach it.
+REEF_INLINE bool IsPrivate(const Header* header) {
+  return header->Shared(std::memory_order_acquire) == kSharedInit;
+}
 
 class BusyScope {
  public:
@@ -88,13 +99,15 @@ REEF_INLINE void Increment(Slot* slot, Header* header, Kind kind) {
                   (header->Shared(std::memory_order_relaxed) & kDead) == 0,
               "a new reference to an object that is being destroyed",
               "a destructor must not store `this`; use Finalize to resurrect");
-  const BusyScope busy(slot, header);
-  const uint32_t local = header->Local(std::memory_order_relaxed);
-  if (REEF_LIKELY(IsOwner(slot, local))) {
-    const uint32_t next = local + (kind == Kind::kExt ? kLocalExt : kLocalHeap);
-    header->SetLocal(next);
-    if (REEF_UNLIKELY((next & (kLocalExtSpill | kLocalHeapSpill)) != 0)) SpillLocal(header, next);
-    return;
+  {
+    const BusyScope busy(slot, header);
+    const uint32_t local = header->Local(std::memory_order_relaxed);
+    if (REEF_LIKELY(IsOwner(slot, local))) {
+      const uint32_t next = local + (kind == Kind::kExt ? kLocalExt : kLocalHeap);
+      header->SetLocal(next);
+      if (REEF_UNLIKELY((next & (kLocalExtSpill | kLocalHeapSpill)) != 0)) SpillLocal(header, next);
+      return;
+    }
   }
   IncrementShared(header, kind);
 }
@@ -105,16 +118,17 @@ REEF_INLINE void IncrementExt(Header* header) { Increment(tls_slot, header, Kind
 // the object stays a root.
 REEF_INLINE void DropExt(Header* header) {
   Slot* slot = tls_slot;
+  if (header->Local(std::memory_order_relaxed) == static_cast<uint32_t>(slot->birth)) {
+    return DropLastExt(slot, header);
+  }
   slot->busy.store(header, std::memory_order_release);
   CompilerBarrier();
   const uint32_t local = header->Local(std::memory_order_relaxed);
-  if (REEF_LIKELY(IsOwner(slot, local) && LocalExtOf(local) > 1)) {
-    header->SetLocal(local - kLocalExt);
-    CompilerBarrier();
-    slot->busy.store(nullptr, std::memory_order_release);
-    return;
-  }
-  DropExtSlow(slot, header, local);
+  const bool enough = IsOwner(slot, local) && LocalExtOf(local) > 1;
+  if (REEF_LIKELY(enough)) header->SetLocal(local - kLocalExt);
+  CompilerBarrier();
+  slot->busy.store(nullptr, std::memory_order_release);
+  if (REEF_UNLIKELY(!enough)) DropExtSlow(slot, header, local);
 }
 
 // Drops an edge, inside a bracket. Inline is the owner's drop that leaves something in `local`.

@@ -27,6 +27,10 @@ void CheckManaged(const void* payload);
 // Checked builds: reports, once, a Ref that lies inside a managed object.
 void CheckRootPlace(const void* root);
 
+class Edge;
+// Edge::Adopt in all cases (lib/object/edge.cc).
+void AdoptGeneral(Edge* edge, void* payload);
+
 class Edge {
  public:
   constexpr Edge() = default;
@@ -52,9 +56,29 @@ class Edge {
   REEF_INLINE void Store(void* payload) { Change<false>(payload); }
   // The same, taking over a root that the caller gives up (a moved Ref).
   REEF_INLINE void Adopt(void* payload) {
-    if (REEF_UNLIKELY(payload == nullptr || Get() != nullptr || !AdoptIntoEmpty(payload))) {
-      Change<true>(payload);
+    if (payload != nullptr && Get() == nullptr) return AdoptFirst(payload);
+    AdoptGeneral(this, payload);
+  }
+  // The same for an edge that is empty, with something to adopt. Inline is the common case: no
+  // collection is armed, and the object has a single root, counted by this thread.
+  REEF_INLINE void AdoptFirst(void* payload) {
+    if (REEF_IS_CHECKED) CheckEdgeTarget(this, payload);
+    Slot* slot = tls_slot;
+    Header* header = Header::Of(payload);
+    bool adopted = false;
+    {
+      const BareBracket bracket(slot);
+      const BusyScope busy(slot, header);
+      const auto sole = static_cast<uint32_t>(slot->birth);  // nothing is biased to the null slot
+      if (REEF_LIKELY(bracket.idle()) &&
+          REEF_LIKELY(header->Local(std::memory_order_relaxed) == sole)) {
+        adopted = true;
+        header->SetLocal(sole + kLocalHeap - kLocalExt);
+        target_.store(payload, std::memory_order_release);
+        if (!IsLeafColour(header->Colour())) CountSuspect(slot);
+      }
     }
+    if (REEF_UNLIKELY(!adopted)) AdoptGeneral(this, payload);
   }
 
   // Takes the target of `from`, and drops its own, in one bracket; no count changes for what moves.
@@ -130,26 +154,7 @@ class Edge {
   }
 
  private:
-  // The common case of Adopt: nothing was here, no collection is armed, and the owner counts.
-  // False, and nothing done, if it is another.
-  REEF_INLINE bool AdoptIntoEmpty(void* payload) {
-    if (REEF_IS_CHECKED) CheckEdgeTarget(this, payload);
-    Slot* slot = CurrentSlot();
-    Header* header = Header::Of(payload);
-    const Bracket bracket(slot);
-    if (REEF_UNLIKELY(bracket.armed())) return false;
-    const BusyScope busy(slot, header);
-    const uint32_t local = header->Local(std::memory_order_relaxed);
-    const uint32_t next = local + kLocalHeap - kLocalExt;
-    if (REEF_UNLIKELY(!IsOwner(slot, local) || LocalExtOf(local) == 0 ||
-                      (next & kLocalHeapSpill) != 0)) {
-      return false;
-    }
-    header->SetLocal(next);
-    target_.store(payload, std::memory_order_release);
-    if (LocalExtOf(next) == 0 && !IsLeafColour(header->Colour())) CountSuspect(slot);
-    return true;
-  }
+  friend void AdoptGeneral(Edge* edge, void* payload);
 
   template <bool kAdopt>
   REEF_INLINE void Change(void* payload) {

@@ -36,35 +36,35 @@ void FreeUnborn(Header* header);
 [[noreturn]] void ThrowOutOfMemory(HeapCore* core, size_t bytes);
 
 // A block of a class, from the thread cache or the slow path; null when memory is exhausted.
-// `heap_index` is the core's; the default heap's is a constant.
-REEF_INLINE void* AllocateBlock(HeapCore* core, uint32_t heap_index, SlabKind kind,
+// `heap_index` is the core's; the default heap's is a constant. `slot` is the calling thread's,
+// also if it had none before.
+REEF_INLINE void* AllocateBlock(Slot*& slot, HeapCore* core, uint32_t heap_index, SlabKind kind,
                                 int size_class) {
-  void* block = PopBlock(tls_slot->caches[heap_index], kind, size_class);
-  if (REEF_UNLIKELY(block == nullptr)) block = AllocateSlow(core, kind, size_class);
+  void* block = PopBlock(slot->caches[heap_index], kind, size_class);
+  if (REEF_UNLIKELY(block == nullptr)) {
+    block = AllocateSlow(core, kind, size_class);
+    slot = tls_slot;
+  }
   if (REEF_POISONS && block != nullptr) UnpoisonBlock(block);
   return block;
 }
 
-// What a newborn's header says of type and counts.
-struct Birth {
-  uint64_t word0;
-  uint64_t shared;
-};
-// The births off the fast path: the first of a type, and the unbiased ones (lib/object/bias.cc).
-Birth BirthSlow(Slot* slot, TypeInfo* type);
+// The births off the fast path, the first of a type and the unbiased ones (lib/object/bias.cc).
+void BearSlow(Slot* slot, HeapCore* core, Header* header, TypeInfo* type);
 
 // Writes the header of a newborn object with one root counted.
 REEF_INLINE void BearHeader(Slot* slot, HeapCore* core, Header* header, TypeInfo* type,
                             bool traced) {
-  Birth birth{type->birth.load(std::memory_order_acquire) | slot->birth, kSharedInit};
-  if (REEF_UNLIKELY((birth.word0 & kBornUnbiased) != 0)) birth = BirthSlow(slot, type);
-  if (traced) {
+  const uint64_t word0 = type->birth.load(std::memory_order_acquire) | slot->birth;
+  if (REEF_UNLIKELY((word0 & kBornUnbiased) != 0)) {
+    BearSlow(slot, core, header, type);
+  } else if (traced) {
     // The birth bracket. It reads the colour where others read the mode: the collector changes
-    // both before its rendezvous.
-    const Bracket bracket(slot);
-    header->Bear(birth.word0 | core->birth.load(std::memory_order_acquire), birth.shared);
+    // both before its rendezvous. Objects are born biased only where there is a membarrier.
+    const BareBracket bracket(slot);
+    header->Bear(word0 | core->birth.load(std::memory_order_acquire), kSharedInit);
   } else {
-    header->Bear(birth.word0, birth.shared);
+    header->Bear(word0, kSharedInit);
   }
 }
 
@@ -93,14 +93,15 @@ REEF_INLINE T* TryMakeObject(HeapCore* core, uint32_t heap_index, Args&&... args
   constexpr SlabKind kKind = ObjectKind(kTraced, alignof(T));
   constexpr int kClass = ClassFor(kKind, sizeof(T), alignof(T));
 
+  Slot* slot = tls_slot;
   void* block = nullptr;
   if constexpr (kClass != kNoClass) {
-    block = AllocateBlock(core, heap_index, kKind, kClass);
+    block = AllocateBlock(slot, core, heap_index, kKind, kClass);
   } else {
     block = AllocateRun(core, kKind, sizeof(T), alignof(T));
+    slot = tls_slot;  // the thread may have got it only now
   }
   if (REEF_UNLIKELY(block == nullptr)) return nullptr;
-  Slot* slot = tls_slot;  // the allocation has attached the thread
 
   Header* header = static_cast<Header*>(block);
   BearHeader(slot, core, header, &TypeOf<T>::info, kTraced);

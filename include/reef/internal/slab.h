@@ -85,8 +85,12 @@ inline Segment* SegmentOf(const void* address) {
   return reinterpret_cast<Segment*>(reinterpret_cast<uintptr_t>(address) & ~(kSegmentBytes - 1));
 }
 inline Slab* SlabOf(const void* block) {
-  const uintptr_t offset = reinterpret_cast<uintptr_t>(block) & (kSegmentBytes - 1);
-  return &SegmentOf(block)->slabs[offset / kSlabBytes];
+  // &segment->slabs[offset / kSlabBytes], computed once: left to itself the compiler forms the
+  // address anew for each field.
+  const uintptr_t segment = reinterpret_cast<uintptr_t>(SegmentOf(block));
+  const uintptr_t index_bytes = reinterpret_cast<uintptr_t>(block) / (kSlabBytes / sizeof(Slab)) &
+                                (kSlabsPerSegment - 1) * sizeof(Slab);
+  return reinterpret_cast<Slab*>(segment + index_bytes + offsetof(Segment, slabs));
 }
 inline char* SlabBase(const Slab* slab) {
   Segment* segment = SegmentOf(slab);

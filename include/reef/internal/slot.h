@@ -9,8 +9,8 @@
 // from the moment an edge or root goes until its count is down and, if that was the last, the stage
 // is DYING, is one bracket. The partner is Rendezvous (lib/threads/rendezvous.h): it stores the
 // mode, issues a membarrier, and then looks at every seq. The membarrier stands in for the fence
-// between our store of seq and our load of the mode; where the system has none, `fenced` is set and
-// the bracket fences itself.
+// between our store of seq and our load of the mode; where the system has none, the mode is never
+// kIdle, and the bracket fences itself.
 // In a bracket: no user code, no waiting, no allocation. Brackets do not nest; inner operations are
 // handed the outer one. `seq` is never reset, so "it has changed" is "the bracket has ended".
 #ifndef REEF_INTERNAL_SLOT_H_
@@ -29,13 +29,15 @@ namespace reef::internal {
 inline constexpr uint32_t kMaxHeaps = 256;
 inline constexpr uint32_t kNoSlot = 0xfffffffe;  // + 1 is no slab's owner either
 inline constexpr int kPendingEntries = 64;
+inline constexpr uint32_t kHomeSample = 64;  // adaptive bias counts each such death at home
 
 // The collector's mode. There is one collection at a time in a process; g_target says of which
 // heap.
 enum class Mode : uint32_t {
-  kIdle = 0,     // no barrier
-  kLogging = 1,  // every overwritten white edge is logged; newborn objects are still white
-  kMarking = 2,  // newborn objects are black
+  kIdle = 0,        // no barrier
+  kLogging = 1,     // every overwritten white edge is logged; newborn objects are still white
+  kMarking = 2,     // newborn objects are black
+  kIdleFenced = 3,  // as kIdle, where there is no membarrier: brackets must fence themselves
 };
 
 // Stored by the collector before a rendezvous; acquire in brackets.
@@ -75,7 +77,7 @@ struct alignas(4096) Slot {
   bool emptied = false;               // orphaned, and its caches have been released
   Header* dying = nullptr;            // worklist of dead objects, linked through `shared`
   std::atomic<uint64_t> suspects{0};  // owner only; the collector reads it (relaxed)
-  uint32_t sample = 0;                // counts deaths, for the sampling of adaptive bias
+  uint32_t unsampled = kHomeSample;   // deaths until adaptive bias counts one (lib/object/bias.h)
   uint32_t probe = 0;                 // counts unbiased births: one in 64 is born biased
   uint32_t log_room = 0;              // entries left in `log`
   LogChunk* log = nullptr;            // the chunk being filled
@@ -129,49 +131,72 @@ REEF_INLINE Slot* CurrentSlot() {
   return slot;
 }
 
-// Supplies log space outside the bracket. False when no memory can be had: the log is then marked
-// as lost, nothing more is logged by this thread, and the collector aborts the collection.
-bool RefillLog(Slot* slot);
-
 // Keeps the compiler from moving memory accesses across; no instruction.
 REEF_INLINE void CompilerBarrier() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
+// A bracket and nothing more. It may act only if it finds the system idle(): then it needs neither
+// a fence of its own nor space in the log. Otherwise it ends at once, and a Bracket does the work.
+class BareBracket {
+ public:
+  REEF_INLINE explicit BareBracket(Slot* slot)
+      : slot_(slot), seq_(slot->seq.load(std::memory_order_relaxed)) {
+    REEF_DCHECK((seq_ & 1) == 0 || slot == &g_null_slot, "a bracket was opened inside a bracket",
+                "this is a bug in Reef: inner operations must be handed the outer bracket");
+    // Relaxed and a compiler barrier: the rendezvous' membarrier is the fence (see above).
+    slot->seq.store(seq_ + 1, std::memory_order_relaxed);
+    CompilerBarrier();
+  }
+  // Release: who sees the even value sees all that the bracket did.
+  REEF_INLINE ~BareBracket() { slot_->seq.store(seq_ + 2, std::memory_order_release); }
+  BareBracket(const BareBracket&) = delete;
+  BareBracket& operator=(const BareBracket&) = delete;
+
+  // No collection is armed, and there is a membarrier.
+  REEF_INLINE bool idle() const { return g_mode.load(std::memory_order_acquire) == Mode::kIdle; }
+
+ private:
+  Slot* const slot_;
+  const uint64_t seq_;  // nobody else writes it
+};
+
+struct EnteredBracket {
+  uint64_t seq;
+  Mode mode;
+};
+// The rest of entering a bracket that did not find the system idle: fences where there is no
+// membarrier, and makes sure of space in the log; for that it leaves the bracket and enters again,
+// because memory may have to be mapped.
+EnteredBracket EnterBracketSlow(Slot* slot);
+// Supplies log space, outside brackets. False when no memory can be had: the log is then marked as
+// lost, nothing more is logged by this thread, and the collector aborts the collection.
+bool RefillLog(Slot* slot);
+
 class Bracket {
  public:
-  REEF_INLINE explicit Bracket(Slot* slot) : slot_(slot) {
-    Enter();
-    // Log space is ensured before anything is done; outside, because it may map memory.
-    while (REEF_UNLIKELY(mode_ != Mode::kIdle && slot_->log_room < kBracketLogEntries)) {
-      Leave();
-      const bool have_room = RefillLog(slot_);
-      Enter();
-      if (!have_room) break;
+  REEF_INLINE explicit Bracket(Slot* slot)
+      : slot_(slot), seq_(slot->seq.load(std::memory_order_relaxed) + 1) {
+    REEF_DCHECK((seq_ & 1) != 0, "a bracket was opened inside a bracket",
+                "this is a bug in Reef: inner operations must be handed the outer bracket");
+    // As in BareBracket.
+    slot->seq.store(seq_, std::memory_order_relaxed);
+    CompilerBarrier();
+    mode_ = g_mode.load(std::memory_order_acquire);
+    if (REEF_UNLIKELY(mode_ != Mode::kIdle)) {
+      const EnteredBracket entered = EnterBracketSlow(slot);
+      seq_ = entered.seq;
+      mode_ = entered.mode;
     }
   }
-  REEF_INLINE ~Bracket() { Leave(); }
+  // Release: who sees the even value sees all that the bracket did.
+  REEF_INLINE ~Bracket() { slot_->seq.store(seq_ + 1, std::memory_order_release); }
   Bracket(const Bracket&) = delete;
   Bracket& operator=(const Bracket&) = delete;
 
   Slot* slot() const { return slot_; }
-  Mode mode() const { return mode_; }
+  Mode mode() const { return mode_; }  // never kIdleFenced
   bool armed() const { return mode_ != Mode::kIdle; }
 
  private:
-  REEF_INLINE void Enter() {
-    seq_ = slot_->seq.load(std::memory_order_relaxed);
-    REEF_DCHECK((seq_ & 1) == 0, "a bracket was opened inside a bracket",
-                "this is a bug in Reef: inner operations must be handed the outer bracket");
-    // Relaxed and a compiler barrier: the rendezvous' membarrier is the fence (see above).
-    slot_->seq.store(seq_ + 1, std::memory_order_relaxed);
-    if (REEF_UNLIKELY(slot_->fenced)) {
-      (void)slot_->seq.fetch_add(0, std::memory_order_seq_cst);  // a fence the sanitizer sees
-    }
-    CompilerBarrier();
-    mode_ = g_mode.load(std::memory_order_acquire);
-  }
-  // Release: who sees the even value sees all that the bracket did.
-  REEF_INLINE void Leave() { slot_->seq.store(seq_ + 2, std::memory_order_release); }
-
   Slot* const slot_;
   uint64_t seq_;  // nobody else writes it
   Mode mode_;
