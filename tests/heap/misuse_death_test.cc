@@ -99,6 +99,36 @@ TEST_F(MisuseDeathTest, DeallocateOfAForeignPointer) {
 #endif
 }
 
+TEST_F(MisuseDeathTest, AllocateWithAnAlignmentThatIsNone) {
+  for (const size_t alignment : {size_t{0}, size_t{24}, size_t{1} << 17}) {
+    EXPECT_DEATH((void)DefaultHeap().Allocate(100, alignment),
+                 "reef: Heap::Allocate with an alignment .*hint: pass a power of two");
+  }
+}
+
+TEST_F(MisuseDeathTest, HeapDestroyedWhereACollectionCannotBeWaitedFor) {
+  const char* const message = "reef: a Heap was destroyed where a collection cannot be waited for";
+  EXPECT_DEATH(
+      {
+        std::unique_ptr<Heap> heap = test::NewHeap();
+        const ReadScope scope;
+        heap.reset();
+      },
+      message);
+  struct Keeper {
+    ~Keeper() { heap.reset(); }
+    std::unique_ptr<Heap> heap = test::NewHeap();
+  };
+  EXPECT_DEATH((void)Make<Keeper>(), message);
+}
+
+TEST_F(MisuseDeathTest, VectorOutsideAManagedObject) {
+  const Ref<Item> item = Make<Item>();
+  Vector<Item> items;
+  EXPECT_DEATH(items.push_back(item), "outside a managed object");
+  EXPECT_DEATH(items.reserve(4), "outside a managed object");
+}
+
 TEST_F(MisuseDeathTest, MessageNamesThePlace) {
   const Ref<Both> both = Make<Both>();
   EXPECT_DEATH(Ref<Second>{both}, "ref\\.h:[0-9]+");
@@ -170,6 +200,21 @@ TEST_F(MisuseDeathTest, RefToSomethingThatIsNotManaged) {
   EXPECT_DEATH((void)RefTo(&local), "reef: a Ref to something that is not a managed object");
   const Ref<Both> both = Make<Both>();
   EXPECT_DEATH((void)RefTo(static_cast<Second*>(both.get())), "reef: ");
+}
+
+TEST_F(MisuseDeathTest, RefToItselfInAConstructor) {
+  struct Eager {
+    Eager() { (void)RefTo(this); }
+  };
+  struct EagerNode {
+    EagerNode() { (void)RefTo(this); }
+    void Trace(Visitor& v) const { v.Visit(item); }
+    Member<Item> item;
+  };
+  EXPECT_DEATH((void)Make<EagerNode>(), "reef: a Ref to an object that is being constructed");
+  // A leaf is LIVE from its birth on: nobody traces it, and its reference is counted.
+  const Ref<Eager> leaf = Make<Eager>();
+  EXPECT_EQ(RefCount(leaf), 1);
 }
 
 TEST_F(MisuseDeathTest, DestructorThatStoresItself) {

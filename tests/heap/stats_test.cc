@@ -2,6 +2,7 @@
 
 #include "reef/stats.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -122,6 +123,40 @@ TEST(StatsTest, PhasesHaveNames) {
     EXPECT_FALSE(std::string(PhaseName(static_cast<Phase>(i))).empty());
   }
   EXPECT_NE(std::string(PhaseName(Phase::kArm)), PhaseName(Phase::kFree));
+}
+
+TEST(StatsTest, FiguresOfCollectionsAddUpTheReports) {
+  const std::unique_ptr<Heap> heap = NewHeap();
+  Lives lives;
+  std::chrono::nanoseconds times[kPhases] = {};
+  uint64_t objects = 0;
+  uint64_t bytes = 0;
+  constexpr uint64_t kRounds = 5;
+  for (uint64_t round = 1; round <= kRounds; ++round) {
+    const uint64_t suspects = heap->Stats().suspects;
+    for (uint64_t i = 0; i < round; ++i) {
+      const Ref<Node> ring = heap->Make<Node>(lives);
+      ring->next = ring;
+    }
+    EXPECT_GE(heap->Stats().suspects, suspects + round) << "each may have become a cycle";
+    const CollectionReport report = heap->Collect();
+    EXPECT_EQ(report.objects, round);
+    EXPECT_EQ(report.aborted, 0u);
+    objects += report.objects;
+    bytes += report.bytes;
+    for (size_t phase = 0; phase < kPhases; ++phase) times[phase] += report.phase_time[phase];
+  }
+  const HeapStats stats = heap->Stats();
+  EXPECT_EQ(stats.garbage_objects, objects);
+  EXPECT_EQ(stats.garbage_bytes, bytes);
+  EXPECT_GE(stats.collections, kRounds);
+  EXPECT_EQ(stats.collections_aborted, 0u);
+  for (size_t phase = 0; phase < kPhases; ++phase) {
+    EXPECT_EQ(stats.phase_time[phase], times[phase]) << PhaseName(static_cast<Phase>(phase));
+    EXPECT_GT(stats.phase_time[phase].count(), 0) << PhaseName(static_cast<Phase>(phase));
+  }
+  EXPECT_GT(stats.longest_rendezvous.count(), 0);
+  EXPECT_GE(stats.longest_bracket.count(), 0);
 }
 
 }  // namespace

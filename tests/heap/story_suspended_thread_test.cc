@@ -61,7 +61,7 @@ TEST_F(SuspendedThreadStory, CollectionsGoOnWhileAThreadIsInASystemCall) {
     MakeCycle();
     ready.set_value();
     Block();
-    EXPECT_EQ(held->number, 7u);
+    EXPECT_EQ(held->number, 7);
   });
   ready.get_future().wait();
   for (int i = 0; i < 10; ++i) {
@@ -81,7 +81,7 @@ TEST_F(SuspendedThreadStory, CollectionsGoOnWhileAReadScopeIsOpen) {
     const Node* peeked = published.Peek(scope);
     ready.set_value();
     Block();
-    EXPECT_EQ(peeked->number, 9u);  // replaced long ago, and still whole
+    EXPECT_EQ(peeked->number, 9);  // replaced long ago, and still whole
   });
   ready.get_future().wait();
   published.Store(heap_->Make<Node>(lives_, 10));
@@ -130,8 +130,8 @@ TEST_F(SuspendedThreadStory, PublishedCycleIsGoneOnceTheScopeHasEnded) {
     const Node* peeked = published.Peek(scope);
     ready.set_value();
     Block();
-    EXPECT_EQ(peeked->number, 3u);
-    EXPECT_EQ(peeked->next->number, 4u);
+    EXPECT_EQ(peeked->number, 3);
+    EXPECT_EQ(peeked->next->number, 4);
   });
   ready.get_future().wait();
   published.Store(nullptr);
