@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -34,7 +35,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-volatile std::sig_atomic_t g_interrupted = 0;
+// Set by a signal handler: relaxed, nothing else is passed with it.
+std::atomic<bool> g_interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 int Fail(const std::string& message, int status) {
   absl::FPrintF(stderr, "package_graph: %s\n", message);
@@ -67,7 +70,8 @@ void ShowProgress(const reef::Heap& heap, const GraphTally& tally, const Server&
       "collections\n");
   const Clock::time_point begin = Clock::now();
   uint64_t answered_before = 0;
-  for (int second = 1; second <= seconds && !g_interrupted; ++second) {
+  for (int second = 1; second <= seconds && !g_interrupted.load(std::memory_order_relaxed);
+       ++second) {
     std::this_thread::sleep_until(begin + std::chrono::seconds(second));
     const uint64_t answered = server.answered();
     const reef::HeapStats stats = heap.Stats();
@@ -110,7 +114,7 @@ bool Serve(reef::Heap& heap, GraphTally& tally, const Input& input, reef::Ref<Gr
       options.seconds, Cores(), workers, workers == 1 ? "worker answers" : "workers answer");
 
   // An interrupt ends the serving early, and the report still comes; a second one ends all.
-  std::signal(SIGINT, [](int) { g_interrupted = 1; });
+  std::signal(SIGINT, [](int) { g_interrupted.store(true, std::memory_order_relaxed); });
   Sampler sampler(heap);
   Server server(heap, tally, input.text, probes);
   const reef::HeapStats before = heap.Stats();
