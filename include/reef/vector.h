@@ -29,7 +29,7 @@
 namespace reef {
 namespace internal {
 
-// A managed array of edges: `capacity` of them follow the object. lib/object/edge_buffer.cc.
+// A managed array of edges: `capacity` of them follow the object. lib/vector.cc.
 class EdgeBuffer {
  public:
   explicit EdgeBuffer(size_t capacity) noexcept;

@@ -3,8 +3,7 @@
 //   arm       mode LOGGING, rendezvous (T0): everybody logs. Then newborn objects are black, mode
 //             MARKING, rendezvous (T1). I5: nobody allocates black before everybody logs.
 //   roots     after a grace period that began at T0: then no ReadScope is older than the barrier.
-//   One
-//             that does not end in time makes all published objects roots.
+//             One that does not end in time makes all published objects roots.
 //   mark      trace; then { rendezvous; take logs; trace } until a round brings nothing new
 //   condemn   the white objects are garbage; mode IDLE, rendezvous, logs discarded
 //   clear     their edges are emptied

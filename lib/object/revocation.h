@@ -6,8 +6,7 @@
 //   1. exchange each `local` from {owner, counts} to {REVOKING, counts}, remembering the owner;
 //   2. one membarrier;
 //   3. per object: read the owner's `busy` first, then `local` again. Still REVOKING and not busy:
-//   the
-//      owner has no operation on the object under way, and every later one will find REVOKING;
+//      the owner has no operation on the object under way, and every later one will find REVOKING;
 //   4. one exchange on `shared` adds the local counts, sets MERGED and drops the queued reference.
 //      Nothing writes `local` again: whoever sees MERGED ignores it.
 // The other entries stay pending. Why busy first: were `local` read first, the owner could store

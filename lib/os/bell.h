@@ -1,8 +1,9 @@
 // The bell: wakes the collector thread when there is something for it to do.
 //
 // Ringing is cheap when the collector thread is awake (one load) and correct when it is about to
-// fall asleep: the ringer makes its work visible by a read-modify-write and then looks at `asleep`;
-// the collector stores `asleep` by one and then looks for work. One of them sees the other.
+// fall asleep: the ringer makes its work visible by a read-modify-write and then looks at the
+// collector's state; the collector stores its state by one and then looks for work. One of them
+// sees the other.
 #ifndef REEF_LIB_OS_BELL_H_
 #define REEF_LIB_OS_BELL_H_
 

@@ -9,7 +9,8 @@
 // between is missed. (I8; model: tests/models/hazard.pml. Follows hazard pointers, Michael 2004.)
 //
 // Handed-over objects wait, linked through `shared`, until the collector has cleared the batch that
-// held them and a rendezvous has passed: then nobody can be in the middle of handing over for it.
+// held them; the last look comes after a rendezvous, when nobody can be in the middle of handing
+// over.
 #ifndef REEF_LIB_THREADS_HAZARD_H_
 #define REEF_LIB_THREADS_HAZARD_H_
 

@@ -98,7 +98,7 @@ REEF_INLINE void Increment(Slot* slot, Header* header, Kind kind) {
   REEF_DCHECK(header->GetStage() == Stage::kLive || header->GetStage() == Stage::kBuilding ||
                   (header->Shared(std::memory_order_relaxed) & kDead) == 0,
               "a new reference to an object that is being destroyed",
-              "a destructor must not store `this`; use Finalize to resurrect");
+              "a destructor must not store `this`, nor copy a handle to what is dying");
   {
     const BusyScope busy(slot, header);
     const uint32_t local = header->Local(std::memory_order_relaxed);

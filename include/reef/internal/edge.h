@@ -4,8 +4,10 @@
 // change the pointer · count the old target down · if that was the last, the old target is DEAD and
 // DYING}. The collector can therefore never see the edge gone and the count still up, which would
 // let it condemn an object that this thread is about to touch. The old target is logged because the
-// collector promises to mark what was reachable when it began (snapshot at the beginning); the new
-// one because a ReadScope may show an unmarked object that is re-attached without a count.
+// collector promises to mark what was reachable when it began (snapshot at the beginning). The log
+// of the new one serves two ends: of a moved Ref it is the log of the conversion, which
+// ConvertToHeap does not write itself; and a ReadScope may show an unmarked object that is
+// re-attached without a count.
 //
 // One writer at a time, as for any C++ field; the collector reads concurrently.
 #ifndef REEF_INTERNAL_EDGE_H_

@@ -3,10 +3,10 @@
 // Classes are at most 12.5 % apart: steps of 8 bytes up to 64, then eight per doubling up to half a
 // slab. Everything is constexpr, so that a typed allocation knows its class at compile time.
 //
-// A class also has an alignment. Raw blocks have that of their size. Object payloads have 16 bytes;
-// in the slabs for over-aligned types the largest power of two, up to 1 KiB, that divides the size,
-// as long as aligning the payloads costs at most one block in 32: there, blocks start 16 bytes (the
-// header) before an aligned address.
+// A class also has an alignment. Raw blocks have that of their size. Object payloads have 16 bytes
+// where the size is a multiple of 16, else 8; in the slabs for over-aligned types the largest power
+// of two, up to 1 KiB, that divides the size, as long as aligning the payloads costs at most one
+// block in 32: there, blocks start 16 bytes (the header) before an aligned address.
 #ifndef REEF_INTERNAL_SIZE_CLASS_H_
 #define REEF_INTERNAL_SIZE_CLASS_H_
 

@@ -82,11 +82,11 @@ struct alignas(4096) Slot {
   uint32_t log_room = 0;              // entries left in `log`
   LogChunk* log = nullptr;            // the chunk being filled
 
-  // --- scopes ---
   // What `local` says of an object biased to this thread that has no counts.
   uint32_t me() const { return static_cast<uint32_t>(birth) & ~kLocalCounts; }
   bool IsBiased() const { return (birth & kBornUnbiased) == 0; }
 
+  // --- scopes ---
   alignas(64) std::atomic<uint64_t> scope{0};  // odd: inside a ReadScope
   uint32_t scope_depth = 0;
   uint32_t user_code = 0;  // constructors, destructors of managed objects running
@@ -111,8 +111,8 @@ struct alignas(4096) Slot {
   }
 };
 
-// The slot of threads that have none: compares equal to no owner and owns no memory. Its `busy` is
-// written by many and read by nobody.
+// The slot of threads that have none: compares equal to no owner and owns no memory. Its `busy` and
+// `seq` are written by many and tell nobody anything.
 extern Slot g_null_slot;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
