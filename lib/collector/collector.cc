@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <shared_mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -97,9 +98,15 @@ void Collector::Start() {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread([this] { Loop(); });
+  bool started = true;
+  try {
+    std::thread([this] { Loop(); }).detach();
+  } catch (const std::system_error&) {
+    started = false;
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  thread.detach();
+  REEF_CHECK(started, "the system starts no thread for the collector",
+             "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
   (void)std::atexit([] { Get().StopAtExit(); });
 }
 
@@ -317,6 +324,8 @@ bool IsCollecting(const CollectedHeap* heap) {
 
 std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
                                         const CollectorOptions& options) {
+  // The table of threads before the region, which takes what addresses there are.
+  (void)internal::CurrentSlot();
   auto heap = std::make_unique<CollectedHeap>();
   heap->core = core;
   heap->options = options;

@@ -41,10 +41,18 @@ bool Space::Initialise(const SpaceOptions& options) {
   constexpr uint64_t kLeast = uint64_t{64} << 20;
   uint64_t bytes = (options.reserve_bytes + kSegmentBytes - 1) / kSegmentBytes * kSegmentBytes;
   if (bytes < kLeast) bytes = kLeast;
-  // Where the system limits addresses (ulimit -v, strict overcommit), half may still be had.
-  for (; bytes >= kLeast; bytes /= 2) {
+  const auto half = [](uint64_t whole) { return whole / 2 / kSegmentBytes * kSegmentBytes; };
+  const uint64_t wanted = bytes;
+  for (; bytes >= kLeast; bytes = half(bytes)) {
     base_ = static_cast<char*>(os::Reserve(bytes, kSegmentBytes));
     if (base_ != nullptr) break;
+  }
+  // Where the system limits addresses (ulimit -v, strict overcommit), half of what can be had: the
+  // process needs addresses for stacks and other memory, too.
+  if (base_ != nullptr && bytes < wanted && half(bytes) >= kLeast) {
+    os::Unmap(base_, bytes);
+    bytes = half(bytes);
+    base_ = static_cast<char*>(os::Reserve(bytes, kSegmentBytes));
   }
   if (base_ == nullptr) return false;
   segments_ = static_cast<uint32_t>(bytes / kSegmentBytes);

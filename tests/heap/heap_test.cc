@@ -2,6 +2,8 @@
 
 #include "reef/heap.h"
 
+#include <sys/resource.h>
+
 #include <barrier>
 #include <cstddef>
 #include <cstdint>
@@ -245,6 +247,28 @@ TEST(HeapTest, HeapsBeyondTheLastAreRefusedAndComeBack) {
   };
   EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "");
 }
+
+// The sanitizers themselves need more addresses than such a limit allows.
+#if !REEF_TEST_ASAN && !REEF_TEST_TSAN
+TEST(HeapTest, WorksUnderALimitOnAddresses) {
+  for (const uint64_t mebibytes : {700, 1000, 1100, 1400, 2100, 2600, 4200, 9000, 40'000}) {
+    const auto child = [mebibytes] {
+      rlimit limit;
+      if (getrlimit(RLIMIT_AS, &limit) != 0) std::exit(1);
+      limit.rlim_cur = mebibytes << 20;
+      if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
+      std::vector<Ref<Leaf>> leaves(100'000);
+      for (Ref<Leaf>& leaf : leaves) leaf = Make<Leaf>();
+      std::thread([&] { leaves.clear(); }).join();
+      (void)DefaultHeap().Collect();
+      std::cerr << Heap::Create().status() << std::endl;
+      std::exit(0);
+    };
+    EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "^(OK|RESOURCE_EXHAUSTED: .*)\n$")
+        << mebibytes << " MiB";
+  }
+}
+#endif
 
 // A thread has caches of every heap that it used; those of a heap that is gone must not serve the
 // next one with its number.
