@@ -1,13 +1,16 @@
 /* hazard.pml: markers against the destroyer of one block, with store buffers and reuse.
  *
  * Mutator makes an object in the block, drops it, begins its destructor in a bracket of its own
- * {read the mode; store DESTROYING; armed: fence, look into the published batches; found: push
- * on the collector's list}, destroys it unless it was found, frees the block and reuses it. Two
- * marking workers meet the block's address at any moment while armed (from a root, an edge, a log
- * entry, or stale): they publish it by an exchange, check the stage, trace, clear. Driver arms,
- * lets the workers run, drains the list during marking (looking into all batches) and again after
- * a rendezvous that follows the clearing of the last batch. The mutator's stages and the workers'
- * batches go through FIFO store buffers; a rendezvous drains the mutator's.
+ * {read the mode; store DESTROYING; armed: fence, look into the published batches; found: push on
+ * the collector's list}, destroys it unless it was found, frees the block and reuses it. An object
+ * that nobody else ever saw may die private: if the bracket that drops it finds no collection
+ * armed, it stores DESTROYING at once, and the destructor runs later, with no bracket and no look;
+ * otherwise that bracket does nothing, and the object dies as any other. Two marking workers meet
+ * the block's address at any moment while armed (from a root, an edge, a log entry, or stale): they
+ * publish it by an exchange, check the stage, trace, clear. Driver arms, lets the workers run,
+ * drains the list during marking (looking into all batches) and again after a rendezvous that
+ * follows the clearing of the last batch. The mutator's stages and the workers' batches go through
+ * FIFO store buffers; a rendezvous drains the mutator's.
  *
  * Checked:
  *   H1  no trace overlaps a destructor of the traced object;
@@ -32,6 +35,8 @@
  *   DRAIN_BLIND     a drain does not look into the batches
  *   SLEEP_EARLY     the last drain comes before the rendezvous that follows the last batch
  *   REUSE_LISTED    the mutator counts a handed-off object's block as free
+ *   PRIVATE_ARMED   an object dies private whatever the mode
+ *   PRIVATE_DYING   a private object's bracket stores DYING; DESTROYING follows with the destructor
  */
 #ifndef LIVES
 #define LIVES 3                      /* objects born in the block */
@@ -125,8 +130,60 @@ inline hand_off() {
   fi
 }
 
+inline die_private() {               /* or do nothing, and clear `alone` */
+  BEGIN;
+#ifndef PRIVATE_ARMED
+  if
+  :: now_armed -> alone = false
+  :: else
+  fi;
+#endif
+  if
+  :: alone ->
+#ifdef PRIVATE_DYING
+     put_stage(DYING)
+#else
+     put_stage(DESTROYING)
+#endif
+  :: else
+  fi;
+  END;
+#ifdef PRIVATE_DYING
+  if
+  :: alone -> put_stage(DESTROYING)
+  :: else
+  fi;
+#endif
+  now_armed = false
+}
+
+inline die() {                       /* sets `found` if the object was handed off */
+  BEGIN;                             /* the last drop */
+  put_stage(DYING);
+  END;
+#ifdef MODE_EARLY
+  begun++;
+#else
+  BEGIN;                             /* the start of destruction */
+#endif
+#ifdef STAGE_LATE
+  look();
+  put_stage(DESTROYING);
+#else
+  put_stage(DESTROYING);
+  look();
+#endif
+#ifdef PUSH_OUTSIDE
+  END;
+  hand_off()
+#else
+  hand_off();
+  END
+#endif
+}
+
 proctype Mutator() {
-  bool now_armed, found;
+  bool now_armed, found, alone;
   do
   :: born < LIVES ->
      if
@@ -138,28 +195,14 @@ proctype Mutator() {
      atomic { on_free_list = false; born++; assert(!TRACED) };
      put_stage(BUILDING);
      put_stage(LIVE);
-     BEGIN;                          /* the last drop */
-     put_stage(DYING);
-     END;
-#ifdef MODE_EARLY
-     begun++;
-#else
-     BEGIN;                          /* the start of destruction */
-#endif
-#ifdef STAGE_LATE
-     look();
-     put_stage(DESTROYING);
-#else
-     put_stage(DESTROYING);
-     look();
-#endif
-#ifdef PUSH_OUTSIDE
-     END;
-     hand_off();
-#else
-     hand_off();
-     END;
-#endif
+     if
+     :: alone = true; die_private()
+     :: true
+     fi;
+     if
+     :: !alone -> die()
+     :: else
+     fi;
      if
      :: !found ->
         run_destructor();
@@ -168,7 +211,8 @@ proctype Mutator() {
      :: else
      fi;
      found = false;
-     now_armed = false
+     now_armed = false;
+     alone = false
   :: else -> break
   od;
   mutator_done = true

@@ -45,19 +45,25 @@ mark|fail|-DGRAPH=5 -DNO_LAST_RENDEZVOUS
 mark|fail|-DGRAPH=5 -DTAKE_ONCE
 rendezvous|pass|-DWHO=0 -DBRACKETS=4
 rendezvous|pass|-DWHO=1 -DBRACKETS=3
-rendezvous|pass|-DWHO=2 -DBRACKETS=1 -DLIVES=1
+rendezvous|pass|-DWHO=2 -DBRACKETS=1 -DLIVES=1 -DLAST=2
+rendezvous|pass|-DWHO=1 -DFENCED -DBRACKETS=3
 rendezvous|pass|-DWHO=1 -DWALK_FIRST -DRESET_SEQ
+rendezvous|pass|-DWHO=1 -DCOUNT_UNFENCED -DBIRTH_AFTER
+rendezvous|pass|-DWHO=1 -DFENCED -DCOUNT_UNFENCED -DBIRTH_AFTER
+rendezvous|fail|-DWHO=1 -DWALK_FIRST -DCOUNT_UNFENCED
 rendezvous|fail|-DWHO=0 -DNO_MEMBARRIER
 rendezvous|fail|-DWHO=0 -DREAD_SEQ_FIRST
 rendezvous|fail|-DWHO=0 -DPASS_ODD
 rendezvous|fail|-DWHO=0 -DMODE_FIRST
 rendezvous|fail|-DWHO=0 -DNESTED
-rendezvous|fail|-DWHO=1 -DATTACH_IDLE
-rendezvous|fail|-DWHO=1 -DATTACH_UNFENCED
-rendezvous|fail|-DWHO=1 -DREAD_THEN_LIST
-rendezvous|fail|-DWHO=1 -DONE_TEMPLATE
-rendezvous|fail|-DWHO=1 -DTEMPLATE_FIRST
-rendezvous|fail|-DWHO=1 -DNO_MODE_FENCE
+rendezvous|fail|-DWHO=1 -DCOUNT_LATE
+rendezvous|fail|-DWHO=0 -DBIRTH_OUTSIDE
+rendezvous|fail|-DWHO=0 -DBIRTH_WITHOUT_SEQ
+rendezvous|fail|-DWHO=0 -DBIRTH_LATE
+rendezvous|fail|-DWHO=0 -DBIRTH_EARLY
+rendezvous|fail|-DWHO=0 -DFENCED -DNO_BRACKET_FENCE
+rendezvous|fail|-DWHO=0 -DFENCED -DIDLE_UNFENCED
+rendezvous|fail|-DWHO=0 -DFENCED -DBARE_BIRTH
 hazard|pass|
 hazard|fail|-DPLAIN_PUBLISH
 hazard|fail|-DCHECK_FIRST
@@ -71,6 +77,8 @@ hazard|fail|-DPUSH_OUTSIDE
 hazard|fail|-DDRAIN_BLIND
 hazard|fail|-DSLEEP_EARLY
 hazard|fail|-DREUSE_LISTED
+hazard|fail|-DPRIVATE_ARMED
+hazard|fail|-DPRIVATE_DYING
 slab|pass|-DSLABS=1 -DBLOCKS=3 -DOPS=5
 slab|pass|-DSLABS=2 -DBLOCKS=2 -DOPS=3
 slab|fail|-DOWNER_LATE
@@ -137,7 +145,7 @@ one() {
   end=${EPOCHREALTIME/[.,]/}
   states=$(awk '/states, stored/ { print $1 }' pan.log 2>/dev/null || true)
   seconds=$(awk -v t=$((end - begin)) 'BEGIN { printf "%.1f", t / 1e6 }')
-  printf '%-4s %-10s %-36s expected %-4s got %-10s %9s states %6s s\n' \
+  printf '%-4s %-10s %-48s expected %-4s got %-10s %9s states %6s s\n' \
     "$([ "$got" = "$expected" ] && echo ok || echo BAD)" "$model" "${switches:-(base)}" \
     "$expected" "$got" "${states:--}" "$seconds" \
     | tee line
