@@ -87,7 +87,7 @@ SpareCores& TheSpareCores() {
 HeapCore* TakeCore() {
   SpareCores& spare = TheSpareCores();
   const std::lock_guard<std::mutex> lock(spare.mutex);
-  if (spare.cores.empty()) return new HeapCore;
+  if (spare.cores.empty()) return new (std::nothrow) HeapCore;
   HeapCore* core = spare.cores.back();
   spare.cores.pop_back();
   return core;
@@ -153,6 +153,7 @@ void ThrowOutOfMemory(HeapCore* /*core*/, size_t bytes) { throw OutOfMemory(byte
 absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& options) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   HeapCore* core = TakeCore();
+  if (core == nullptr) return absl::ResourceExhaustedError("no memory for another heap");
   if (memory::EnterHeap(core) == 0) {
     PutCore(core);
     return absl::ResourceExhaustedError("more than 255 heaps at once");

@@ -63,6 +63,17 @@ class ReadScope {
   internal::Slot* const slot_;
 };
 
+// A root to an object that `Peek` showed in `scope`: null if its last reference has gone since.
+// (RefTo must not be used for it: the object may be dead already, although the scope keeps it
+// whole.)
+template <typename T>
+[[nodiscard]] Ref<T> TryRef(const ReadScope& /*scope*/, T* peeked) noexcept {
+  if (peeked == nullptr || !internal::TryCountPeeked(const_cast<std::remove_const_t<T>*>(peeked))) {
+    return nullptr;
+  }
+  return Ref<T>::FromOwned(peeked);
+}
+
 // An atomic root: globals, statics, members of ordinary classes. Empty at first. Null is a value.
 template <typename T>
 class AtomicRef {
@@ -94,8 +105,8 @@ class AtomicRef {
     expected = Load();
     return false;
   }
-  // The current target, uncounted: valid until `scope` ends. Acquire: what was written before the
-  // Store is visible.
+  // The current target, uncounted: valid until `scope` ends, and a Ref to it by TryRef. Acquire:
+  // what was written before the Store is visible.
   T* Peek(const ReadScope& /*scope*/) const noexcept {
     return static_cast<T*>(cell_.load(std::memory_order_acquire));
   }

@@ -124,8 +124,8 @@ class Ref {
     return ref;
   }
   // A new root to a managed object, by its plain pointer: for `this`, or for what an edge showed.
-  // The object must be kept alive by somebody during the call. Checked builds abort if `object` is
-  // not managed.
+  // Somebody must hold a reference to it during the call; for what Peek showed use TryRef. Checked
+  // builds abort if `object` is not managed.
   static Ref FromManaged(T* object) noexcept {
     if (REEF_IS_CHECKED && object != nullptr) internal::CheckManaged(object);
     return Ref(object, Counted{});

@@ -104,8 +104,9 @@ class Vector {
 
   // Amortised O(1).
   void push_back(Ref<T> value) {
+    // Again, should it have grown full: dropping the old buffer may run destructors, of any object.
+    while (size() == capacity()) Grow(size() + 1);
     const size_t count = size();
-    if (count == capacity()) Grow(count + 1);
     begin()[count] = std::move(value);
     size_ = count + 1;
   }
@@ -178,6 +179,7 @@ class Vector {
   void Reallocate(size_t capacity_wanted) {
     internal::EdgeBuffer* fresh = internal::EdgeBuffer::Make(this, capacity_wanted);
     internal::EdgeBuffer* old = buffer();
+    if (old == nullptr) size_ = 0;  // in the destructor of an object that a collection reclaims
     for (size_t i = 0; i < size(); ++i) fresh->edges()[i].MoveFrom(old->edges()[i]);
     edge_.Adopt(fresh);
   }

@@ -21,6 +21,7 @@
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/os/bell.h"
+#include "lib/threads/rendezvous.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
 #include "reef/internal/slot.h"
@@ -66,6 +67,8 @@ class Collector {
   CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency);
   void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency);
   CollectionReport RunCycle(CollectedHeap* heap);
+  void StartWork();
+  void EndWork();
   static void Poll();
 
   std::mutex mutex_;  // the fields below, and the "under the mutex" ones of each heap
@@ -74,7 +77,9 @@ class Collector {
   bool working_ = false;  // on some heap: none may leave
   bool stopping_ = false;
   bool parked_ = false;
+  size_t next_ = 0;  // where to look for the next request: no heap's requests hold up another's
   // Collector thread only.
+  std::vector<CollectedHeap*> at_hand_;  // the heaps, during a piece of work
   Nanoseconds last_tick_{};
   Nanoseconds last_settle_{};
   Nanoseconds last_poll_{};
@@ -93,6 +98,8 @@ Collector& Collector::Get() {
 }
 
 void Collector::Start() {
+  heaps_.reserve(internal::kMaxHeaps);
+  at_hand_.reserve(internal::kMaxHeaps);
   // The thread takes no signals: handlers are the program's.
   sigset_t all;
   sigset_t before;
@@ -144,9 +151,13 @@ CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
 
 CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (CollectedHeap* heap : heaps_) {
+  for (size_t i = 0; i < heaps_.size(); ++i) {
+    const size_t at = (next_ + i) % heaps_.size();
+    CollectedHeap* heap = heaps_[at];
     if (heap->served >= heap->requested) continue;
+    next_ = at + 1;
     working_ = true;
+    at_hand_ = heaps_;
     *ticket = heap->requested;
     *emergency = heap->emergency;
     heap->emergency = false;
@@ -169,12 +180,7 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   }
   SettleAll(kSettlePatience);
   if (emergency) {
-    std::vector<CollectedHeap*> heaps;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      heaps = heaps_;
-    }
-    EmptyOrphans(heaps);
+    EmptyOrphans(at_hand_);
     ReturnAllMemory(heap);
   }
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -206,24 +212,29 @@ CollectionReport Collector::RunCycle(CollectedHeap* heap) {
   return report;
 }
 
-// The periodic part. True if there is more to do soon.
-bool Collector::Tick(Nanoseconds now) {
-  last_tick_ = now;
-  std::vector<CollectedHeap*> heaps;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    heaps = heaps_;
-    working_ = true;
-  }
-  bool more = false;
-  EmptyOrphans(heaps);
-  for (CollectedHeap* heap : heaps) {
-    if (IsDue(*heap, now)) (void)RunCycle(heap);
-    more = ReturnMemory(heap) || more;
-  }
+// No heap that is there now leaves before the work ends. (There is room for all: Start has seen to
+// it, so that nothing is allocated where memory may be exhausted.)
+void Collector::StartWork() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  at_hand_ = heaps_;
+  working_ = true;
+}
+
+void Collector::EndWork() {
   const std::lock_guard<std::mutex> lock(mutex_);
   working_ = false;
   changed_.notify_all();
+}
+
+// The periodic part. True if there is more to do soon.
+bool Collector::Tick(Nanoseconds now) {
+  last_tick_ = now;
+  bool more = false;
+  EmptyOrphans(at_hand_);
+  for (CollectedHeap* heap : at_hand_) {
+    if (IsDue(*heap, now)) (void)RunCycle(heap);
+    more = ReturnMemory(heap) || more;
+  }
   return more;
 }
 
@@ -258,9 +269,9 @@ void Collector::Loop() {
     bool emergency = false;
     if (CollectedHeap* heap = NextRequest(&ticket, &emergency)) {
       Serve(heap, ticket, emergency);
-      continue;
     }
     const Nanoseconds now = os::Now();
+    StartWork();
     if (now - last_settle_ >= kShortSleep) {
       (void)Settle();
       last_settle_ = now;
@@ -269,6 +280,8 @@ void Collector::Loop() {
       const bool active = os::TakeActivity();
       quiet = !Tick(now) && !active;
     }
+    EndWork();
+    if (HasRequest()) continue;
     if (HasSmallWork()) {
       os::Nap(kShortSleep, [] { return Get().HasRequest(); });
     } else {
@@ -326,7 +339,8 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
                                         const CollectorOptions& options) {
   // The table of threads before the region, which takes what addresses there are.
   (void)internal::CurrentSlot();
-  auto heap = std::make_unique<CollectedHeap>();
+  std::unique_ptr<CollectedHeap> heap(new (std::nothrow) CollectedHeap);
+  if (heap == nullptr) return nullptr;
   heap->core = core;
   heap->options = options;
   heap->space = Space::Create(core, memory);
@@ -344,16 +358,31 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
   return heap;
 }
 
-uint64_t CloseHeap(CollectedHeap* heap) {
-  (void)Collector::Get().Request(heap, true);
+namespace {
+
+uint64_t CountObjects(CollectedHeap* heap) {
   uint64_t objects = 0;
-  std::shared_lock<std::shared_mutex> lock(heap->layout);
+  const std::shared_lock<std::shared_mutex> lock(heap->layout);
   heap->space->ForEachSlab([&objects](const Slab& slab) {
     if (slab.kind != internal::SlabKind::kRaw) objects += Space::UsedBlocks(slab);
   });
-  lock.unlock();
+  return objects;
+}
+
+}  // namespace
+
+uint64_t CloseHeap(CollectedHeap* heap) {
+  (void)Collector::Get().Request(heap, true);
+  // An object's destructor may have told the program that it is gone while its thread is still
+  // about to return the block.
+  const Nanoseconds deadline = os::Now() + milliseconds(100);
+  os::Backoff backoff;
+  uint64_t objects = CountObjects(heap);
+  for (; objects != 0 && os::Now() < deadline; objects = CountObjects(heap)) backoff.Pause();
   if (objects != 0) return objects;
   Collector::Get().Leave(heap);
+  // Nor is anyone in the middle of returning the last block: that is a bracket.
+  threads::Rendezvous();
   threads::ForEachSlot(
       [heap](internal::Slot& slot) { memory::DropCache(&slot, heap->space.get()); });
   memory::RemoveHeap(heap->core);

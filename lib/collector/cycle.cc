@@ -1,5 +1,7 @@
 #include "lib/collector/cycle.h"
 
+#include <new>
+
 #include "lib/collector/parallel.h"
 #include "lib/collector/roots.h"
 #include "lib/collector/sweeper.h"
@@ -48,6 +50,10 @@ void PollAndDestroy() {
   if (threads::AnyHandedOver()) DestroyHandedOver();
 }
 
+// By the first of several markers, which runs inside oneTBB: what destructors do there must not
+// take up another marker, which would wait for this one.
+void PollAlone() { RunIsolated(g_poll); }
+
 // So many collections in a row were aborted that an object may bear the number that comes next:
 // none does afterwards. No collection is armed; newborn objects are painted with their own stores.
 void RepaintAll(const Space& space) {
@@ -75,21 +81,32 @@ bool Cycle::Failed() const {
   return threads::AnyLogLost();
 }
 
-void Cycle::Arm() {
+// False if there is no memory for them.
+bool Cycle::MakeMarkers() {
+  const int count = heap_->options.marker_threads;
+  g_poll = poll_;
+  try {
+    for (int i = 0; i < count; ++i) {
+      // Only the first one polls: it runs on the collector thread.
+      const Marker::Poll poll = i != 0 ? nullptr : count == 1 ? &PollAndDestroy : &PollAlone;
+      markers_.push_back(std::make_unique<Marker>(*heap_->space, black_, i, poll));
+    }
+  } catch (const std::bad_alloc&) {
+    markers_.clear();
+    return false;
+  }
+  return true;
+}
+
+bool Cycle::Arm() {
   HeapCore* core = heap_->core;
   const uint8_t last = core->black.load(std::memory_order_relaxed);
   black_ = last >= kMaxColour ? 1 : static_cast<uint8_t>(last + 1);
+  if (!MakeMarkers()) return false;
   // Relaxed: read in brackets that find a collection armed, that is, after the store of the mode.
   core->black.store(black_, std::memory_order_relaxed);
   g_target.store(core, std::memory_order_relaxed);
   threads::SetMarkers(heap_->options.marker_threads);
-  const int count = heap_->options.marker_threads;
-  g_poll = poll_;
-  for (int i = 0; i < count; ++i) {
-    // Only the first one polls: it runs on the collector thread.
-    const Marker::Poll poll = i != 0 ? nullptr : count == 1 ? &PollAndDestroy : poll_;
-    markers_.push_back(std::make_unique<Marker>(*heap_->space, black_, i, poll));
-  }
   g_mode.store(Mode::kLogging, std::memory_order_release);
   REEF_CHAOS_POINT("logging stored");
   threads::Rendezvous();  // T0
@@ -98,6 +115,7 @@ void Cycle::Arm() {
   g_mode.store(Mode::kMarking, std::memory_order_release);
   REEF_CHAOS_POINT("marking stored");
   threads::Rendezvous();  // T1
+  return true;
 }
 
 void Cycle::ScanTheRoots() {
@@ -159,7 +177,10 @@ CollectionReport Cycle::Run() {
   const Nanoseconds start = os::Now();
   phase_start_ = start;
   report_.cycles = 1;
-  Arm();
+  if (!Arm()) {
+    report_.aborted = 1;
+    return report_;
+  }
   StartPhase(Phase::kRoots);
   ScanTheRoots();
   StartPhase(Phase::kMark);

@@ -38,7 +38,9 @@ class Cycle {
   bool conservative() const { return conservative_; }
 
  private:
-  void Arm();
+  // False, and nothing done, if there is no memory.
+  bool Arm();
+  bool MakeMarkers();
   void ScanTheRoots();
   void Mark();
   bool TakeLogs();

@@ -4,12 +4,25 @@
 #include <shared_mutex>
 
 #include "lib/memory/thread_cache.h"
+#include "lib/object/dying.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/slot.h"
 
 namespace reef::collector {
+namespace {
+
+// How long SettleAll follows a chain of destructors that make more of what it settles.
+constexpr Nanoseconds kChainPatience = std::chrono::seconds(10);
+
+// Purging closes segments, whose slabs then have no records.
+void Purge(CollectedHeap* heap, bool all) {
+  const std::unique_lock<std::shared_mutex> lock(heap->layout);
+  heap->space->Purge(all);
+}
+
+}  // namespace
 
 bool Settle() {
   internal::Slot* slot = internal::CurrentSlot();
@@ -20,17 +33,33 @@ bool Settle() {
 }
 
 void SettleAll(Nanoseconds patience) {
-  Nanoseconds deadline = os::Now() + patience;
+  internal::Slot* slot = internal::CurrentSlot();
+  const Nanoseconds start = os::Now();
+  Nanoseconds deadline = start + patience;
   const auto progress = [] { return object::CountSettled() + object::CountReclaimed(); };
   uint64_t settled = progress();
+  // The batch that was waiting may have been gathered before, the one after it is gathered now.
+  const uint64_t last_batch = object::CountReclaimed() + 2;
+  bool reclaimed = false;
   os::Backoff backoff;
-  while (Settle() && os::Now() < deadline) {
-    if (progress() == settled) {
-      backoff.Pause();
+  for (;;) {
+    const bool waiting = Settle();
+    const bool in_hand = object::CountInHand() != 0;
+    if (!waiting && !in_hand) return;
+    const Nanoseconds now = os::Now();
+    // What this thread's own destructors have dropped, and so on along a list: as long as there is
+    // progress, but not for ever.
+    if (slot->pending_count != 0 || slot->retired.load(std::memory_order_relaxed) != nullptr) {
+      if (progress() != settled && now - start < kChainPatience) deadline = now + patience;
     } else {
-      settled = progress();
-      deadline = os::Now() + patience;
+      // Everything that waited at the start has gone; what else waits was dropped since.
+      reclaimed =
+          reclaimed || object::RetiredBytes() == 0 || object::CountReclaimed() >= last_batch;
+      if (reclaimed && !in_hand && object::CountLeftOver() == 0) return;
     }
+    if (now >= deadline) return;
+    if (progress() == settled) backoff.Pause();
+    settled = progress();
   }
 }
 
@@ -48,7 +77,7 @@ bool ReturnMemory(CollectedHeap* heap) {
     heap->quarantine = heap->space->TakeEmpty();
     if (heap->quarantine.count != 0) heap->quarantine_ticket = threads::TakeGraceTicket();
   }
-  if (heap->space->HasUnpurged()) heap->space->Purge(false);
+  if (heap->space->HasUnpurged()) Purge(heap, false);
   return heap->quarantine.count != 0 || heap->space->HasEmpty() || heap->space->HasUnpurged();
 }
 
@@ -64,18 +93,19 @@ void ReturnAllMemory(CollectedHeap* heap) {
       (void)ReturnMemory(heap);
     }
   }
-  heap->space->Purge(true);
+  Purge(heap, true);
 }
 
 void EmptyOrphans(const std::vector<CollectedHeap*>& heaps) {
-  std::vector<internal::Slot*> claimed;
-  while (internal::Slot* slot = threads::ClaimOrphan()) {
-    claimed.push_back(slot);
-    if (slot->emptied) continue;
+  // One at a time: new threads must find the others. No more than there are, should threads come
+  // and go meanwhile.
+  for (uint32_t left = threads::SlotCount(); left != 0; --left) {
+    internal::Slot* slot = threads::ClaimFreshOrphan();
+    if (slot == nullptr) return;
     for (CollectedHeap* heap : heaps) memory::ReleaseSlabs(slot, heap->space.get());
     slot->emptied = true;
+    threads::ReturnOrphan(slot);
   }
-  for (internal::Slot* slot : claimed) threads::ReturnOrphan(slot);
 }
 
 }  // namespace reef::collector

@@ -10,7 +10,9 @@ namespace reef::collector {
 
 // Revokes pending biases and reclaims retired objects. True if some still wait.
 bool Settle();
-// The same, repeated until nothing waits, or nothing could be settled for `patience`.
+// The same, repeated until everything that waits at the call is settled, in whosever hands it is,
+// and what the calling thread's destructors drop meanwhile; or nothing more could be for
+// `patience`. What other threads go on dropping is not waited for.
 void SettleAll(Nanoseconds patience);
 
 // Moves the heap's empty slabs one step on their way: off their lists, through a grace period, back

@@ -17,6 +17,10 @@
 
 namespace reef::collector {
 
+void RunIsolated(void (*work)()) {
+  tbb::this_task_arena::isolate([work] { work(); });
+}
+
 void RunMarkers(const std::vector<std::unique_ptr<Marker>>& markers) {
   MarkPool pool;
   // The mutex orders the markers' work for the sanitizer, which does not see into oneTBB.

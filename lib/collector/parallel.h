@@ -9,6 +9,9 @@
 
 namespace reef::collector {
 
+// Runs `work` so that oneTBB, should `work` use it, takes up none of the other markers meanwhile.
+void RunIsolated(void (*work)());
+
 // Runs all markers until every stack is empty. The first runs on the calling thread; the others on
 // oneTBB's workers, as many as there are.
 void RunMarkers(const std::vector<std::unique_ptr<Marker>>& markers);

@@ -42,10 +42,14 @@ HeapCore* FindHeap(const void* address) {
   for (uint32_t index = 0; index < high; ++index) {
     HeapCore* core = g_heaps[index].load(std::memory_order_acquire);
     if (core == nullptr) continue;
-    // Bytes first (acquire): while they are 0, no base matters; they are set after the base.
+    // Bytes first (acquire): while they are 0, no base matters; they are set after the base. And
+    // once more: the core may have got another region in between.
     const uint64_t bytes = core->bytes.load(std::memory_order_acquire);
-    const uintptr_t base = core->base.load(std::memory_order_relaxed);
-    if (reinterpret_cast<uintptr_t>(address) - base < bytes) return core;
+    const uintptr_t base = core->base.load(std::memory_order_acquire);
+    if (reinterpret_cast<uintptr_t>(address) - base < bytes &&
+        core->bytes.load(std::memory_order_relaxed) == bytes) {
+      return core;
+    }
   }
   return nullptr;
 }

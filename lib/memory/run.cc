@@ -8,6 +8,7 @@
 #include "lib/os/pages.h"
 #include "reef/internal/check.h"
 #include "reef/internal/poison.h"
+#include "reef/internal/slot.h"
 
 namespace reef::memory {
 
@@ -85,9 +86,8 @@ void* Space::AllocateRun(SlabKind kind, size_t payload_bytes, size_t alignment) 
   return internal::SlabBase(slab) + first;
 }
 
-void Space::FreeRun(Slab* slab) {
+void Space::FreeRun(internal::Slot* slot, Slab* slab) {
   const uint32_t slabs = slab->run_slabs;
-  slab->used.store(0, std::memory_order_relaxed);
   const bool reusable = slabs <= kMostSlabsInSegment && slab->first < kRunAlignment;
   const bool cache_full =
       cached_run_slabs_.load(std::memory_order_relaxed) + slabs > kMaxCachedRunSlabs;
@@ -99,6 +99,9 @@ void Space::FreeRun(Slab* slab) {
   } else {
     cached_run_slabs_.fetch_add(slabs, std::memory_order_relaxed);
   }
+  // As in FreeChain: who finds no block in use and waits for the brackets is alone.
+  const internal::QuietBracket bracket(slot);
+  slab->used.store(0, std::memory_order_relaxed);
   (reusable ? runs_[static_cast<int>(slab->kind)][slabs] : odd_runs_).Push(base_, slab);
   NoteEmpty();
 }

@@ -63,7 +63,7 @@ class Space {
   void PushAvailable(Slab* slab, bool empty);
   // One block of its own slabs: its address (an object: of its header, which reads FREE).
   void* AllocateRun(SlabKind kind, size_t payload_bytes, size_t alignment);
-  void FreeRun(Slab* slab);
+  void FreeRun(internal::Slot* slot, Slab* slab);
   // A hint for the collector thread that an available slab has become empty.
   void NoteEmpty();
   // True if `address` is the start of a block that has been in use; of an object's.

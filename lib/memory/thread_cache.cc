@@ -116,6 +116,13 @@ bool Claim(Slot* slot, Slab* slab) {
   return true;
 }
 
+// One of the thread's slabs, not its current one (whose `used` includes kPinned), has become empty.
+void GiveUpEmpty(Slot* slot, Slab* slab) {
+  const internal::HeapCore* core = internal::SegmentOf(slab)->core;
+  RemovePartial(slot->caches[core->index], slab);
+  Release(Space::Of(core), slab);
+}
+
 }  // namespace
 
 ThreadCache* CacheOf(Slot* slot, Space* space) {
@@ -159,6 +166,7 @@ void* Refill(Slot* slot, Space* space, SlabKind kind, int size_class) {
 }
 
 void FreeChain(Slot* slot, Slab* slab, void* first, void* last, uint32_t count) {
+  const internal::QuietBracket bracket(slot);
   uint64_t seen = slab->remote.load(std::memory_order_relaxed);
   for (;;) {
     if (slab->owner.load(std::memory_order_relaxed) == slot->index + 1 ||
@@ -166,7 +174,7 @@ void FreeChain(Slot* slot, Slab* slab, void* first, void* last, uint32_t count) 
       LinkOf(last, slab->link_offset) = slab->free;
       slab->free = first;
       AddUsed(slab, 0u - count);
-      if (slab->used.load(std::memory_order_relaxed) == 0) internal::SlabRanEmpty(slot, slab);
+      if (slab->used.load(std::memory_order_relaxed) == 0) GiveUpEmpty(slot, slab);
       return;
     }
     const bool was_full = seen == kRemoteFull;
@@ -228,17 +236,16 @@ namespace reef::internal {
 
 void FreeBlockSlow(Slot* slot, Slab* slab, void* block) {
   if (slab->run_slabs != 0) {
-    memory::Space::Of(slab)->FreeRun(slab);
+    memory::Space::Of(slab)->FreeRun(slot, slab);
     return;
   }
   memory::FreeChain(slot, slab, block, block, 1);
 }
 
 void SlabRanEmpty(Slot* slot, Slab* slab) {
-  // Not the current slab of the thread, whose `used` includes kPinned.
-  const HeapCore* core = SegmentOf(slab)->core;
-  memory::RemovePartial(slot->caches[core->index], slab);
-  memory::Release(memory::Space::Of(core), slab);
+  const QuietBracket bracket(slot);
+  slab->used.store(0, std::memory_order_relaxed);
+  memory::GiveUpEmpty(slot, slab);
 }
 
 }  // namespace reef::internal

@@ -11,6 +11,9 @@
 // sleeping thread, which withholds at most kPartialSlabs + 1 slabs of a class. (Model:
 // tests/models/slab.pml.)
 //
+// Frees that may give a slab to the heap are brackets, so that the end of the heap can wait for
+// them.
+//
 // After its push a freeing thread touches the slab only if the push gave it the slab: blocks that
 // are not yet freed keep every other slab from being taken back.
 #ifndef REEF_LIB_MEMORY_THREAD_CACHE_H_

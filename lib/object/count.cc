@@ -158,7 +158,7 @@ void SpillLocal(Header* header, uint32_t local) {
 
 void IncrementSharedSlow(Header* header, Kind kind) {
   const uint64_t word = header->Shared(std::memory_order_relaxed);
-  if ((word & kImmortal) != 0) return;
+  if ((word & (kImmortal | kDead)) != 0) return;
   if (IsFull(word, kind)) {
     // From here the field stays as it is, and with it the object, until the collector finds it
     // unreachable. A full ext field keeps it a root.

@@ -1,5 +1,7 @@
 #include "lib/object/dying.h"
 
+#include <atomic>
+
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/os/chaos.h"
@@ -15,6 +17,10 @@ using internal::Stage;
 using internal::TypeInfo;
 
 namespace {
+
+// Sequentially consistent when raised, before the list is emptied; release when lowered, after the
+// blocks are free. Who finds the list empty (acquire) and then reads 0 here finds the work done.
+std::atomic<uint64_t> g_in_hand{0};
 
 // False if a marker is tracing the object: the collector destroys it then.
 bool BeginDestruction(Slot* slot, Header* header) {
@@ -51,7 +57,23 @@ void DrainList(Slot* slot) {
     FreeObject(slot, header);
   }
   slot->draining = false;
+  if (REEF_UNLIKELY(slot->in_hand != 0)) {
+    g_in_hand.fetch_sub(slot->in_hand, std::memory_order_release);
+    slot->in_hand = 0;
+  }
 }
+
+InHand::InHand(Slot* slot) : slot_(slot) { g_in_hand.fetch_add(1, std::memory_order_seq_cst); }
+
+InHand::~InHand() {
+  if (slot_->draining) {
+    ++slot_->in_hand;
+  } else {
+    g_in_hand.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+uint64_t CountInHand() { return g_in_hand.load(std::memory_order_acquire); }
 
 }  // namespace reef::object
 

@@ -26,6 +26,22 @@ void DrainList(Slot* slot);
 inline void Drain(Slot* slot) {
   if (!slot->draining) DrainList(slot);
 }
+// Work that a thread has taken off a list which others look at, and has not finished: it is counted
+// as waiting work until it is done, or, where the thread is draining already, until that drain
+// ends.
+class InHand {
+ public:
+  explicit InHand(Slot* slot);
+  ~InHand();
+  InHand(const InHand&) = delete;
+  InHand& operator=(const InHand&) = delete;
+
+ private:
+  Slot* const slot_;
+};
+// How many such pieces of work there are. To be asked after the lists have been found empty.
+uint64_t CountInHand();
+
 // Puts a dead object on the slot's list without draining.
 void PushDying(Slot* slot, Header* header);
 // Inside a bracket that found no collection armed: the owner's last reference to an object that

@@ -65,6 +65,12 @@ void* LoadPublished(const std::atomic<void*>& cell) {
   }
 }
 
+bool TryCountPeeked(void* payload) {
+  Slot* slot = CurrentSlot();
+  const Bracket bracket(slot);
+  return TryIncrementExt(slot, Header::Of(payload));
+}
+
 void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* payload) {
   Slot* slot = CurrentSlot();
   Header* due_new = nullptr;

@@ -17,28 +17,27 @@ struct Reclaimer {
   std::atomic<bool> busy{false};  // tried, never waited for; acquire/release guards the rest
   Header* waiting = nullptr;
   threads::GraceTicket ticket = 0;
-  std::atomic<uint64_t> waiting_bytes{0};  // relaxed, a figure
+  std::atomic<uint64_t> waiting_bytes{0};
 };
 
 constinit Reclaimer g_reclaimer;
 std::atomic<uint64_t> g_reclaimed{0};  // relaxed, tells progress
 
 void Gather(Reclaimer& reclaimer) {
-  uint64_t bytes = 0;
   threads::ForEachSlot([&](Slot& slot) {
     if (slot.retired.load(std::memory_order_relaxed) == nullptr) return;
     Header* header = slot.retired.exchange(nullptr, std::memory_order_acquire);
     while (header != nullptr) {
       Header* next = header->Link();
       const uint64_t block_bytes = internal::SlabOf(header)->block_bytes;
-      slot.retired_bytes.fetch_sub(block_bytes, std::memory_order_relaxed);
-      bytes += block_bytes;
+      // Up before down: at no moment does the sum read too low.
+      reclaimer.waiting_bytes.fetch_add(block_bytes, std::memory_order_release);
+      slot.retired_bytes.fetch_sub(block_bytes, std::memory_order_release);
       header->SetLink(reclaimer.waiting);
       reclaimer.waiting = header;
       header = next;
     }
   });
-  reclaimer.waiting_bytes.store(bytes, std::memory_order_relaxed);
   // After the last unlinking: the ticket's grace period starts later.
   if (reclaimer.waiting != nullptr) reclaimer.ticket = threads::TakeGraceTicket();
 }
@@ -64,6 +63,7 @@ namespace {
 enum class Outcome { kNothing, kWaits, kDestroyed };
 
 Outcome ReclaimOnce(Slot* slot) {
+  const InHand in_hand(slot);
   Reclaimer& reclaimer = g_reclaimer;
   if (reclaimer.busy.exchange(true, std::memory_order_acquire)) return Outcome::kWaits;
   if (reclaimer.waiting == nullptr) Gather(reclaimer);
@@ -77,7 +77,7 @@ Outcome ReclaimOnce(Slot* slot) {
     if (threads::GracePassed(reclaimer.ticket)) {
       due = reclaimer.waiting;
       reclaimer.waiting = nullptr;
-      reclaimer.waiting_bytes.store(0, std::memory_order_relaxed);
+      reclaimer.waiting_bytes.store(0, std::memory_order_release);
       outcome = Outcome::kDestroyed;
       g_reclaimed.fetch_add(1, std::memory_order_relaxed);
     }
@@ -108,10 +108,12 @@ bool ReclaimRetired(Slot* slot) {
 uint64_t CountReclaimed() { return g_reclaimed.load(std::memory_order_relaxed); }
 
 uint64_t RetiredBytes() {
-  uint64_t bytes = g_reclaimer.waiting_bytes.load(std::memory_order_relaxed);
+  // The slots first, and acquire: what a slot no longer has is counted as waiting, or has been
+  // taken in hand.
+  uint64_t bytes = 0;
   threads::ForEachSlot(
-      [&bytes](const Slot& slot) { bytes += slot.retired_bytes.load(std::memory_order_relaxed); });
-  return bytes;
+      [&bytes](const Slot& slot) { bytes += slot.retired_bytes.load(std::memory_order_acquire); });
+  return bytes + g_reclaimer.waiting_bytes.load(std::memory_order_acquire);
 }
 
 }  // namespace reef::object

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "lib/object/dying.h"
 #include "lib/os/bell.h"
 #include "lib/os/chaos.h"
 #include "lib/os/membarrier.h"
@@ -140,6 +141,23 @@ int TakePending(Slot& from, Entry* entries) {
   return count;
 }
 
+void RevokeFrom(Slot* slot, Slot& from) {
+  if (slot == &from) slot->pending_count = 0;
+  Entry entries[kPendingEntries];
+  Revoke(slot, entries, TakePending(from, entries));
+}
+
+void RevokeLeftOver(Slot* slot) {
+  if (g_left_over_count.load(std::memory_order_relaxed) == 0) return;
+  for (auto& left_over : g_left_over) {
+    if (left_over.load(std::memory_order_relaxed) == 0) continue;
+    Entry entry = Unpack(left_over.exchange(0, std::memory_order_acq_rel));
+    if (entry.header == nullptr) continue;
+    g_left_over_count.fetch_sub(1, std::memory_order_relaxed);
+    Revoke(slot, &entry, 1);
+  }
+}
+
 }  // namespace
 
 Header* Pend(Slot* slot, Header* header) {
@@ -156,27 +174,21 @@ Header* Pend(Slot* slot, Header* header) {
 }
 
 void RevokePending(Slot* slot, Slot& from) {
-  if (slot == &from) slot->pending_count = 0;
-  Entry entries[kPendingEntries];
-  Revoke(slot, entries, TakePending(from, entries));
+  const InHand in_hand(slot);
+  RevokeFrom(slot, from);
 }
 
 uint64_t CountSettled() { return g_settled.load(std::memory_order_relaxed); }
 
 bool RevokeAllPending(Slot* slot) {
-  threads::ForEachSlot([slot](Slot& from) { RevokePending(slot, from); });
-  // What died by it may have held the last edge to another object of the same owner, and so on
-  // along a list: some milliseconds' worth of it at a time.
-  constexpr int kMostInARow = 4096;
-  for (int i = 0; i < kMostInARow && slot->pending_count != 0; ++i) RevokePending(slot, *slot);
-  const bool scan = g_left_over_count.load(std::memory_order_relaxed) != 0;
-  for (auto& left_over : g_left_over) {
-    if (!scan) break;
-    if (left_over.load(std::memory_order_relaxed) == 0) continue;
-    Entry entry = Unpack(left_over.exchange(0, std::memory_order_acq_rel));
-    if (entry.header == nullptr) continue;
-    g_left_over_count.fetch_sub(1, std::memory_order_relaxed);
-    Revoke(slot, &entry, 1);
+  {
+    const InHand in_hand(slot);
+    threads::ForEachSlot([slot](Slot& from) { RevokeFrom(slot, from); });
+    // What died by it may have held the last edge to another object of the same owner, and so on
+    // along a list: some milliseconds' worth of it at a time.
+    constexpr int kMostInARow = 4096;
+    for (int i = 0; i < kMostInARow && slot->pending_count != 0; ++i) RevokeFrom(slot, *slot);
+    RevokeLeftOver(slot);
   }
   // Not only what was left over: destructors of what died by it have dropped references, too.
   return CountPending() != 0;
@@ -186,11 +198,16 @@ uint64_t CountPending() {
   uint64_t count = 0;
   threads::ForEachSlot([&count](const Slot& slot) {
     for (const auto& pending : slot.pending) {
-      if (pending.load(std::memory_order_relaxed) != 0) ++count;
+      // Acquire: pairs with TakePending; see object::InHand.
+      if (pending.load(std::memory_order_acquire) != 0) ++count;
     }
   });
+  return count + CountLeftOver();
+}
+
+uint64_t CountLeftOver() {
   const int64_t left_over = g_left_over_count.load(std::memory_order_relaxed);
-  return count + (left_over > 0 ? static_cast<uint64_t>(left_over) : 0);
+  return left_over > 0 ? static_cast<uint64_t>(left_over) : 0;
 }
 
 }  // namespace reef::object

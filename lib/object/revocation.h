@@ -43,8 +43,9 @@ void RevokePending(Slot* slot, Slot& from);
 bool RevokeAllPending(Slot* slot);
 // Entries settled since the start: changes as long as there is progress.
 uint64_t CountSettled();
-// Entries that wait. A snapshot.
+// Entries that wait; those of them whose owner stood in the middle of an operation. Snapshots.
 uint64_t CountPending();
+uint64_t CountLeftOver();
 
 }  // namespace reef::object
 

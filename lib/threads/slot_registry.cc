@@ -28,12 +28,15 @@ using internal::kUnbiased;
 
 constexpr uint64_t kTag = uint64_t{1} << 32;
 
+// A stack of slots: number + 1 of the first in the low half, a tag against reuse in the high half.
+using OrphanList = std::atomic<uint64_t>;
+
 struct Registry {
   Slot* slots = nullptr;
   // Release after the slot is initialised, acquire by walkers.
   std::atomic<uint32_t> count{0};
-  // Orphans: number + 1 of the first in the low half, a tag against reuse in the high half.
-  std::atomic<uint64_t> orphans{0};
+  OrphanList fresh_orphans{0};
+  OrphanList emptied_orphans{0};
   std::mutex growth;  // a slot beyond the largest count so far
   pthread_key_t key{};
   void (*end_hook)(Slot*) = nullptr;
@@ -74,6 +77,32 @@ Registry& TheRegistry() {
   return *registry;
 }
 
+Slot* Pop(OrphanList* list) {
+  // Acquire: pairs with Push; all that the last holder did to the slot comes before.
+  uint64_t head = list->load(std::memory_order_acquire);
+  for (;;) {
+    const auto number = static_cast<uint32_t>(head);
+    if (number == 0) return nullptr;
+    Slot* slot = SlotAt(number - 1);
+    const uint32_t next = slot->next_orphan.load(std::memory_order_relaxed);
+    const uint64_t desired = ((head & ~(kTag - 1)) + kTag) | next;
+    if (list->compare_exchange_weak(head, desired, std::memory_order_acquire,
+                                    std::memory_order_acquire)) {
+      return slot;
+    }
+  }
+}
+
+void Push(OrphanList* list, Slot* slot) {
+  uint64_t head = list->load(std::memory_order_relaxed);
+  uint64_t desired = 0;
+  do {
+    slot->next_orphan.store(static_cast<uint32_t>(head), std::memory_order_relaxed);
+    desired = ((head & ~(kTag - 1)) + kTag) | (slot->index + 1);
+  } while (!list->compare_exchange_weak(head, desired, std::memory_order_release,
+                                        std::memory_order_relaxed));
+}
+
 Slot* NewSlot(Registry& registry) {
   const std::lock_guard<std::mutex> lock(registry.growth);
   const uint32_t index = registry.count.load(std::memory_order_relaxed);
@@ -108,31 +137,15 @@ Slot* SlotOfOwner(internal::Owner owner) { return SlotAt(owner - 1); }
 void SetThreadEndHook(void (*hook)(Slot*)) { TheRegistry().end_hook = hook; }
 
 Slot* ClaimOrphan() {
-  Registry& registry = TheRegistry();
-  // Acquire: pairs with ReturnOrphan; all that the last holder did to the slot comes before.
-  uint64_t head = registry.orphans.load(std::memory_order_acquire);
-  for (;;) {
-    const auto number = static_cast<uint32_t>(head);
-    if (number == 0) return nullptr;
-    Slot* slot = SlotAt(number - 1);
-    const uint32_t next = slot->next_orphan.load(std::memory_order_relaxed);
-    const uint64_t desired = ((head & ~(kTag - 1)) + kTag) | next;
-    if (registry.orphans.compare_exchange_weak(head, desired, std::memory_order_acquire,
-                                               std::memory_order_acquire)) {
-      return slot;
-    }
-  }
+  if (Slot* slot = ClaimFreshOrphan()) return slot;
+  return Pop(&TheRegistry().emptied_orphans);
 }
+
+Slot* ClaimFreshOrphan() { return Pop(&TheRegistry().fresh_orphans); }
 
 void ReturnOrphan(Slot* slot) {
   Registry& registry = TheRegistry();
-  uint64_t head = registry.orphans.load(std::memory_order_relaxed);
-  uint64_t desired = 0;
-  do {
-    slot->next_orphan.store(static_cast<uint32_t>(head), std::memory_order_relaxed);
-    desired = ((head & ~(kTag - 1)) + kTag) | (slot->index + 1);
-  } while (!registry.orphans.compare_exchange_weak(head, desired, std::memory_order_release,
-                                                   std::memory_order_relaxed));
+  Push(slot->emptied ? &registry.emptied_orphans : &registry.fresh_orphans, slot);
 }
 
 }  // namespace reef::threads

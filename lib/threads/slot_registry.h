@@ -2,9 +2,10 @@
 //
 // Slots stand in one array that never moves or shrinks; its used part only grows, to about
 // the largest number of threads that were attached at once. A thread's end puts its slot on the
-// orphan list, with its caches and its ownership of objects as they are; the next new thread takes
-// it from there. The collector thread takes orphans the same way, empties their caches, and puts
-// them back. Taking from the list is the claim: nobody touches an orphaned slot without it.
+// list of fresh orphans, with its caches and its ownership of objects as they are; the next new
+// thread takes it from there. The collector thread takes fresh orphans one by one, empties their
+// caches, and puts each on the list of emptied orphans, where new threads look next. Taking from a
+// list is the claim: nobody touches an orphaned slot without it.
 //
 // Slots beyond the 4,092 that headers can name work as well: their threads' objects are born
 // unbiased. Engine state is never destroyed, so it outlives every thread_local and static
@@ -35,9 +36,12 @@ Slot* SlotOfOwner(internal::Owner owner);
 // Set once, when the collector thread starts.
 void SetThreadEndHook(void (*hook)(Slot*));
 
-// Takes an orphaned slot off the list; null when there is none. Any thread, lock-free.
+// Takes an orphaned slot off its list, a fresh one if there is any; null when there is none. Any
+// thread, lock-free.
 Slot* ClaimOrphan();
-// Puts a claimed slot back.
+// The same, of the fresh ones only.
+Slot* ClaimFreshOrphan();
+// Puts a claimed slot back, on the list that `emptied` tells.
 void ReturnOrphan(Slot* slot);
 
 // Calls `function(slot)` for every slot ever used.

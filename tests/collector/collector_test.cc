@@ -60,7 +60,7 @@ TEST_F(OpenHeapTest, CollectionOnRequestFreesACycle) {
 
 TEST_F(OpenHeapTest, EmergencyReturnsTheMemoryOfRunsThatWereFreed) {
   void* run = heap_->space->AllocateRun(internal::SlabKind::kRaw, 300'000, 8);
-  heap_->space->FreeRun(internal::SlabOf(run));
+  heap_->space->FreeRun(internal::CurrentSlot(), internal::SlabOf(run));
   EXPECT_NE(heap_->space->committed_bytes(), 0u);
   (void)Collect(heap_.get(), true);
   EXPECT_EQ(heap_->space->committed_bytes(), 0u);

@@ -282,5 +282,53 @@ TEST_F(AtomicExtraTest, AtomicRefIsARoot) {
   EXPECT_EQ(heap_->Collect().objects, 2u);
 }
 
+using PeekedTest = test::QuietHeapTest;
+
+TEST_F(PeekedTest, TryRefCountsWhatLivesAndNothingElse) {
+  AtomicRef<Item> cell(heap_->Make<Item>(lives_, 7));
+  const ReadScope scope;
+  Item* const seen = cell.Peek(scope);
+  {
+    const Ref<Item> held = TryRef(scope, seen);
+    ASSERT_EQ(held.get(), seen);
+    EXPECT_EQ(RefCount(held), 3) << "the cell, this one and the argument";
+    cell.Store(nullptr);
+    EXPECT_EQ(TryRef(scope, seen), held) << "held by the first";
+  }
+  EXPECT_EQ(seen->value, 7) << "whole as long as the scope is open";
+  EXPECT_EQ(TryRef(scope, seen), nullptr) << "dead, and never alive again";
+  EXPECT_EQ(TryRef(scope, static_cast<const Item*>(nullptr)), nullptr);
+}
+
+// Readers turn what they peek at into Refs while a writer replaces it.
+TEST_F(PeekedTest, TryRefRacesWithTheLastDrop) {
+  AtomicRef<Item> cell(heap_->Make<Item>(lives_, 1));
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      std::vector<Ref<Item>> held(8);
+      for (size_t step = 0; !stop.load(std::memory_order_relaxed); ++step) {
+        const ReadScope scope;
+        Item* const seen = cell.Peek(scope);
+        Ref<Item> ref = TryRef(scope, seen);
+        EXPECT_GT(seen->value, 0);
+        held[step % held.size()] = std::move(ref);
+      }
+      for (const Ref<Item>& ref : held) {
+        if (ref) {
+          EXPECT_GT(ref->value, 0);
+        }
+      }
+    });
+  }
+  for (size_t i = 0; i < test::Sized(100'000, 5'000); ++i) {
+    cell.Store(heap_->Make<Item>(lives_, static_cast<int>(i) + 1));
+  }
+  stop.store(true, std::memory_order_relaxed);
+  for (std::thread& reader : readers) reader.join();
+  cell.Store(nullptr);
+}
+
 }  // namespace
 }  // namespace reef

@@ -6,9 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 
 #include "reef/reef.h"
@@ -217,6 +220,51 @@ TEST(AutomaticCollectionTest, LivingObjectsAreNeverTouched) {
   for (const Node* node = root->next.get(); node != root.get(); node = node->next.get()) ++length;
   EXPECT_EQ(length, 201);
   root->next = nullptr;
+}
+
+// What others go on publishing and dropping is not waited for.
+TEST_F(CollectionTest, CollectReturnsWhileOthersPublishWithoutAPause) {
+  std::atomic<bool> stop{false};
+  AtomicRef<Node> published;
+  std::thread publisher([&] {
+    while (!stop.load(std::memory_order_relaxed)) published.Store(heap_->Make<Node>(lives_));
+  });
+  for (int i = 0; i < 5; ++i) {
+    MakeCycles(*heap_, lives_, 10);
+    EXPECT_GE(heap_->Collect().objects, 20u) << i;
+  }
+  stop.store(true, std::memory_order_relaxed);
+  publisher.join();
+  published.Store(nullptr);
+}
+
+// Threads that fail at one heap's limit, over and over, have collections of it due all the time.
+TEST_F(CollectionTest, RequestsOfOneHeapDoNotHoldUpAnothers) {
+  HeapOptions options = test::QuietOptions();
+  options.max_bytes = uint64_t{2} << 20;
+  const std::unique_ptr<Heap> full = test::NewHeap(options);
+  std::vector<Ref<Node>> kept;
+  for (;;) {
+    absl::StatusOr<Ref<Node>> made = full->TryMake<Node>(lives_);
+    if (!made.ok()) break;
+    kept.push_back(*std::move(made));
+  }
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> failing;
+  for (int i = 0; i < 3; ++i) {
+    failing.emplace_back([&] {
+      while (!stop.load(std::memory_order_relaxed)) {
+        EXPECT_FALSE(full->TryMake<Node>(lives_).ok());
+      }
+    });
+  }
+  for (int i = 0; i < 5; ++i) {
+    MakeCycles(*heap_, lives_, 1);
+    EXPECT_EQ(heap_->Collect().objects, 2u) << i;
+  }
+  stop.store(true, std::memory_order_relaxed);
+  for (std::thread& thread : failing) thread.join();
+  kept.clear();
 }
 
 }  // namespace

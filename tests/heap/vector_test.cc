@@ -306,5 +306,37 @@ TEST(VectorMemoryTest, GrowthWithoutMemoryLeavesTheVectorAsItWas) {
   EXPECT_TRUE(heap->Verify().ok()) << heap->Verify();
 }
 
+// A destructor on the collector finds its vectors empty, and may use them as such.
+struct LastWill {
+  LastWill(Heap& h, Lives& lives) : heap(&h), life(lives), counted(&lives) {}
+  ~LastWill() {
+    EXPECT_EQ(items.size(), 0u);
+    items.resize(1);
+    EXPECT_EQ(items.size(), 1u);
+    EXPECT_EQ(items[0], nullptr);
+    items.push_back(heap->Make<Item>(*counted, 5));
+    items.reserve(40);
+    EXPECT_EQ(items.size(), 2u);
+    EXPECT_EQ(items.back()->value, 5);
+    items.clear();
+  }
+  void Trace(Visitor& v) const { v.Visit(items, self); }
+  Heap* heap;
+  Life life;
+  Lives* counted;
+  Vector<Item> items;
+  Member<LastWill> self;
+};
+
+TEST_F(VectorTest, DestructorOnTheCollectorUsesItsVectorAfresh) {
+  {
+    const Ref<LastWill> will = heap_->Make<LastWill>(*heap_, lives_);
+    for (int i = 0; i < 100; ++i) will->items.push_back(heap_->Make<Item>(lives_, i));
+    will->self = will;
+  }
+  (void)heap_->Collect();
+  EXPECT_EQ(lives_.now(), 0);
+}
+
 }  // namespace
 }  // namespace reef

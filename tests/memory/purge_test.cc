@@ -74,7 +74,7 @@ TEST_F(PurgeTest, BatchHoldsSlabsAndRuns) {
   for (const size_t bytes : {size_t{2} * kSlabBytes, kSegmentBytes, size_t{2} << 20}) {
     void* run = space_->AllocateRun(SlabKind::kLeaf, bytes, 8);
     expected.insert(SlabOf(run));
-    space_->FreeRun(SlabOf(run));
+    space_->FreeRun(AddSlot(), SlabOf(run));
   }
   const SlabBatch batch = space_->TakeEmpty();
   std::set<Slab*> found;
@@ -134,7 +134,7 @@ TEST_F(PurgeTest, EmptySegmentsButTheFirstServeHugeRunsAgain) {
     runs.push_back(space_->AllocateRun(SlabKind::kRaw, kUsableSlabs * kSlabBytes, 8));
     ASSERT_NE(runs.back(), nullptr);
   }
-  for (void* run : runs) space_->FreeRun(SlabOf(run));
+  for (void* run : runs) space_->FreeRun(AddSlot(), SlabOf(run));
   space_->ReturnToSupply(space_->TakeEmpty());
   EXPECT_EQ(space_->AllocateRun(SlabKind::kRaw, kSegmentBytes, 8), nullptr);
   space_->Purge(true);

@@ -72,7 +72,7 @@ TEST_F(RunTest, PayloadHasTheAlignmentAskedFor) {
 
 TEST_F(RunTest, FreedRunIsReusedByTheSameLengthAndKindOnly) {
   char* block = Run(SlabKind::kLeaf, 3 * kSlabBytes);
-  space_->FreeRun(SlabOf(block));
+  space_->FreeRun(AddSlot(), SlabOf(block));
   EXPECT_EQ(Space::UsedBlocks(*SlabOf(block)), 0u);
   EXPECT_NE(Run(SlabKind::kTraced, 3 * kSlabBytes), block);
   EXPECT_NE(Run(SlabKind::kLeaf, kSlabBytes), block);
@@ -86,7 +86,7 @@ TEST_F(RunTest, FreedRunIsReusedByTheSameLengthAndKindOnly) {
 TEST_F(RunTest, SmallFreedRunKeepsItsMemory) {
   char* block = Run(SlabKind::kRaw, 2 * kSlabBytes);
   block[100] = 7;
-  space_->FreeRun(SlabOf(block));
+  space_->FreeRun(AddSlot(), SlabOf(block));
   EXPECT_FALSE(SlabOf(block)->clean);
   EXPECT_EQ(block[100], 7);
   EXPECT_TRUE(space_->HasEmpty());
@@ -98,7 +98,7 @@ TEST_F(RunTest, LargeFreedRunGivesItsMemoryBackAtOnce) {
   const uint64_t slabs = SlabOf(block)->run_slabs;
   std::memset(block, 0xff, kBytes);
   EXPECT_EQ(space_->committed_bytes(), slabs * kSlabBytes);
-  space_->FreeRun(SlabOf(block));
+  space_->FreeRun(AddSlot(), SlabOf(block));
   EXPECT_EQ(space_->committed_bytes(), 0u);
   EXPECT_TRUE(SlabOf(block)->clean);
   EXPECT_EQ(reinterpret_cast<Header*>(block)->GetStage(), Stage::kFree);
@@ -113,7 +113,7 @@ TEST_F(RunTest, ReuseOfARunWithoutMemoryRespectsTheLimit) {
   constexpr size_t kBytes = size_t{2} << 20;
   Open({.reserve_bytes = uint64_t{64} << 20, .max_bytes = kBytes + kSlabBytes});
   char* block = Run(SlabKind::kRaw, kBytes);
-  space_->FreeRun(SlabOf(block));
+  space_->FreeRun(AddSlot(), SlabOf(block));
   ASSERT_NE(space_->TakeSlab(SlabKind::kRaw, kClass), nullptr);
   ASSERT_NE(space_->TakeSlab(SlabKind::kRaw, kClass), nullptr);
   EXPECT_EQ(Run(SlabKind::kRaw, kBytes), nullptr);
@@ -126,7 +126,7 @@ TEST_F(RunTest, CacheOfFreedRunsIsBounded) {
   constexpr size_t kBytes = size_t{1} << 20;
   std::vector<char*> blocks;
   for (int i = 0; i < 20; ++i) blocks.push_back(Run(SlabKind::kRaw, kBytes));
-  for (char* block : blocks) space_->FreeRun(SlabOf(block));
+  for (char* block : blocks) space_->FreeRun(AddSlot(), SlabOf(block));
   EXPECT_EQ(space_->committed_bytes(), uint64_t{16} << 20);
   int clean = 0;
   for (char* block : blocks) clean += SlabOf(block)->clean ? 1 : 0;
@@ -134,14 +134,14 @@ TEST_F(RunTest, CacheOfFreedRunsIsBounded) {
   // What is reused leaves the cache and makes room in it.
   for (int i = 0; i < 20; ++i) blocks[static_cast<size_t>(i)] = Run(SlabKind::kRaw, kBytes);
   EXPECT_EQ(space_->committed_bytes(), uint64_t{20} << 20);
-  for (int i = 0; i < 16; ++i) space_->FreeRun(SlabOf(blocks[static_cast<size_t>(i)]));
+  for (int i = 0; i < 16; ++i) space_->FreeRun(AddSlot(), SlabOf(blocks[static_cast<size_t>(i)]));
   EXPECT_EQ(space_->committed_bytes(), uint64_t{20} << 20);
 }
 
 TEST_F(RunTest, ReturnedRunIsFreeForAnyUse) {
   char* block = Run(SlabKind::kRaw, 3 * kSlabBytes);
   const Slab* slab = SlabOf(block);
-  space_->FreeRun(SlabOf(block));
+  space_->FreeRun(AddSlot(), SlabOf(block));
   Return();
   EXPECT_FALSE(slab->formatted.load());
   for (int i = 0; i < 3; ++i) {
@@ -189,7 +189,7 @@ TEST_F(RunTest, FreedHugeRunReturnsItsAddresses) {
     EXPECT_EQ(block, space_->base() + kSlabBytes);
     block[most - 1] = 1;
     EXPECT_EQ(Run(SlabKind::kRaw, kSegmentBytes), nullptr);
-    space_->FreeRun(SlabOf(block));
+    space_->FreeRun(AddSlot(), SlabOf(block));
     EXPECT_EQ(space_->committed_bytes(), 0u);
     EXPECT_EQ(block[most - 1], 0) << "decommitted memory stays readable";
     EXPECT_EQ(Run(SlabKind::kRaw, kSegmentBytes), nullptr) << "not before its grace period";
@@ -209,7 +209,7 @@ TEST_F(RunTest, RunsThatCannotBeHadLeaveNothingCharged) {
 TEST_F(RunTest, OverAlignedRunsGoBackToTheSystemAtOnce) {
   char* block = Run(SlabKind::kTraced, 1000, kSlabBytes);
   EXPECT_EQ(SlabOf(block)->run_slabs, 2u);
-  space_->FreeRun(SlabOf(block));
+  space_->FreeRun(AddSlot(), SlabOf(block));
   EXPECT_EQ(space_->committed_bytes(), 0u);
   EXPECT_EQ(space_->TakeEmpty().count, 1u);
 }

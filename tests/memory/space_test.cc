@@ -151,7 +151,7 @@ TEST_F(SpaceItselfTest, ResidentBytesFollowUse) {
   const uint64_t before = space_->ResidentBytes();
   std::memset(run, 1, kSegmentBytes / 2);
   EXPECT_GE(space_->ResidentBytes(), before + kSegmentBytes / 2 - 8192);
-  space_->FreeRun(internal::SlabOf(run));
+  space_->FreeRun(AddSlot(), internal::SlabOf(run));
   EXPECT_LE(space_->ResidentBytes(), before + 8192);
 }
 

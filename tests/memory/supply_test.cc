@@ -88,7 +88,7 @@ TEST_F(SupplyTest, ReturnedSlabWithMemoryIsTakenFirstAndNotChargedAgain) {
   void* high = Allocate(slot);
   ReleaseSlabs(slot, space_.get());
   // The run goes back clean: its memory was given up on the way. The slab of blocks stays dirty.
-  space_->FreeRun(internal::SlabOf(low));
+  space_->FreeRun(AddSlot(), internal::SlabOf(low));
   space_->ReturnToSupply(space_->TakeEmpty());
   space_->Purge(true);
   ASSERT_EQ(space_->committed_bytes(), kSlabBytes);

@@ -80,7 +80,7 @@ TEST_F(ThreadCacheTest, CarvedHeadersReadFree) {
   // The memory has served raw bytes before.
   void* run = space_->AllocateRun(SlabKind::kRaw, kSlabBytes, 8);
   std::memset(run, 0xff, kSlabBytes);
-  space_->FreeRun(SlabOf(run));
+  space_->FreeRun(AddSlot(), SlabOf(run));
   space_->ReturnToSupply(space_->TakeEmpty());
   auto* block = static_cast<char*>(Allocate(slot, SlabKind::kTraced));
   ASSERT_EQ(SlabOf(block), SlabOf(run));

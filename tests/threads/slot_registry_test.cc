@@ -215,6 +215,38 @@ TEST(SlotRegistryTest, OrphanHasOneClaimerUnderContention) {
   EXPECT_EQ(doubled.load(), 0);
 }
 
+// Threads come and go while someone empties orphans as the collector does: there are never more
+// slots than threads at once, and one in the emptier's hands.
+TEST(SlotRegistryTest, EmptyingOrphansDoesNotMakeNewOnesNecessary) {
+  constexpr int kThreads = 3;
+  std::atomic<bool> stop{false};
+  std::thread emptier([&] {
+    (void)internal::CurrentSlot();
+    while (!stop.load(std::memory_order_relaxed)) {
+      for (uint32_t left = SlotCount(); left != 0; --left) {
+        Slot* slot = ClaimFreshOrphan();
+        if (slot == nullptr) break;
+        slot->emptied = true;
+        ReturnOrphan(slot);
+      }
+    }
+  });
+  const auto churn = [](size_t lives) {
+    for (size_t i = 0; i < lives; ++i) {
+      std::vector<std::thread> threads;
+      for (int j = 0; j < kThreads; ++j)
+        threads.emplace_back([] { (void)internal::CurrentSlot(); });
+      for (std::thread& thread : threads) thread.join();
+    }
+  };
+  churn(100);
+  const uint32_t before = SlotCount();
+  churn(1000 * kScale);
+  EXPECT_LE(SlotCount(), before + 3);
+  stop.store(true, std::memory_order_relaxed);
+  emptier.join();
+}
+
 pthread_key_t g_late_key;
 
 TEST(SlotRegistryTest, ThreadThatUsesAHeapAfterItsEndIsAttachedAgain) {

@@ -27,7 +27,8 @@ enum class Kind : uint8_t { kExt, kHeap };  // a root (Ref) or an edge (Member)
 
 // A local field has reached its top bit: moves half of it to shared. By the owner, busy set.
 void SpillLocal(Header* header, uint32_t local);
-// The shared word is immortal or full.
+// The shared word is immortal or full; or DEAD, by a misuse that checked builds diagnose: it is
+// then a link, and stays as it is.
 void IncrementSharedSlow(Header* header, Kind kind);
 // Drops one reference of `kind`, inside a bracket, by the full rule. Returns what is due once the
 // bracket is closed, to be passed to Die(): the object if it is now dead, or a mark that the
@@ -86,7 +87,7 @@ REEF_INLINE bool IsOwner(const Slot* slot, uint32_t local) {
 REEF_INLINE void IncrementShared(Header* header, Kind kind) {
   const uint64_t word = header->Shared(std::memory_order_relaxed);
   const bool full = kind == Kind::kExt ? ExtIsFull(word) : HeapIsFull(word);
-  if (REEF_UNLIKELY(full || (word & kImmortal) != 0)) {
+  if (REEF_UNLIKELY(full || (word & (kImmortal | kDead)) != 0)) {
     IncrementSharedSlow(header, kind);
     return;
   }

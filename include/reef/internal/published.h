@@ -13,6 +13,8 @@ namespace reef::internal {
 
 // A new root to the current target, or null.
 [[nodiscard]] void* LoadPublished(const std::atomic<void*>& cell);
+// Counts a root to an object that Peek showed in a scope that is still open. False if it is dead.
+[[nodiscard]] bool TryCountPeeked(void* payload);
 // Takes over the caller's root to `payload`; returns the former target with a root to it.
 [[nodiscard]] void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* payload);
 // Replaces `expected` by `payload`, whose root it takes over, and drops the cell's reference to

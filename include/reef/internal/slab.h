@@ -143,7 +143,9 @@ REEF_INLINE void* PopBlock(ThreadCache* cache, SlabKind kind, int size_class) {
   return block;
 }
 
-// The rest of a free: another thread's slab, or a slab that ran empty. Any thread, lock-free.
+// The rest of a free: of a block of another thread's slab; of the last block in use of one's own,
+// whose `used` is still to be lowered. Both are brackets: the end of a heap, which waits until no
+// block is in use, must also wait for who has just returned the last. Any thread, lock-free.
 void FreeBlockSlow(Slot* slot, Slab* slab, void* block);
 void SlabRanEmpty(Slot* slot, Slab* slab);
 
@@ -156,8 +158,8 @@ REEF_INLINE void FreeBlock(Slot* slot, uint32_t slab_owner, void* block) {
     LinkOf(block, kManaged ? Header::kBytes : 0) = slab->free;
     slab->free = block;
     const uint32_t used = slab->used.load(std::memory_order_relaxed) - 1;
+    if (REEF_UNLIKELY(used == 0)) return SlabRanEmpty(slot, slab);
     slab->used.store(used, std::memory_order_relaxed);
-    if (REEF_UNLIKELY(used == 0)) SlabRanEmpty(slot, slab);
     return;
   }
   FreeBlockSlow(slot, slab, block);

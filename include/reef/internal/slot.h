@@ -102,6 +102,7 @@ struct alignas(4096) Slot {
   uint32_t pending_count = 0;             // owner only: entered since it last revoked
   std::atomic<Header*> retired{nullptr};  // published objects that wait for a grace period
   std::atomic<uint64_t> retired_bytes{0};
+  uint32_t in_hand = 0;                  // owner only: see object::InHand
   std::atomic<uint32_t> next_orphan{0};  // link of the list of slots whose threads ended
 
   ThreadCache* caches[kMaxHeaps];
@@ -157,6 +158,19 @@ class BareBracket {
  private:
   Slot* const slot_;
   const uint64_t seq_;  // nobody else writes it
+};
+
+// A bracket that reads no mode and writes no log, for operations of which others must know that
+// they have ended: a rendezvous waits for those that had begun. Off the fast paths.
+class QuietBracket {
+ public:
+  explicit QuietBracket(Slot* slot) : bare_(slot) {
+    if (slot->fenced) (void)slot->seq.fetch_add(0, std::memory_order_seq_cst);
+    CompilerBarrier();
+  }
+
+ private:
+  const BareBracket bare_;
 };
 
 struct EnteredBracket {
