@@ -2,7 +2,10 @@
 #ifndef REEF_TESTS_COLLECTOR_SUPPORT_H_
 #define REEF_TESTS_COLLECTOR_SUPPORT_H_
 
+#include <array>
+#include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -27,6 +30,15 @@ using threads::test::Actor;
 
 inline void NoPoll() {}
 
+// More edges than a chunk of the mark stack has entries.
+struct Fan {
+  static constexpr size_t kEdges = 3'000;
+  void Trace(Visitor& visitor) const {
+    for (const Member<Node>& edge : edges) visitor.Visit(edge);
+  }
+  std::array<Member<Node>, kEdges> edges;
+};
+
 // Objects of a heap that no collector thread knows of.
 class CollectorTest : public object::test::ObjectTest {
  protected:
@@ -38,15 +50,23 @@ class CollectorTest : public object::test::ObjectTest {
   }
   ~CollectorTest() override { space_ = std::move(heap_.space); }
 
-  Node* NewNode() {
+  // An object with one root, made by the calling thread.
+  template <typename T, typename... Args>
+  T* New(Args&&... args) {
     space_.swap(heap_.space);
-    Node* node = Make<Node>(&ends_);
+    T* object = Make<T>(std::forward<Args>(args)...);
     space_.swap(heap_.space);
-    return node;
+    return object;
   }
+  Node* NewNode() { return New<Node>(&ends_); }
 
-  static void Point(Member<Node>& from, Node* to) {
-    const_cast<internal::Edge&>(internal::EdgeAccess::Of(from)).Store(to);
+  template <typename T>
+  static internal::Edge& EdgeOf(Member<T>& member) {
+    return const_cast<internal::Edge&>(internal::EdgeAccess::Of(member));
+  }
+  template <typename T>
+  static void Point(Member<T>& from, std::type_identity_t<T>* to) {
+    EdgeOf(from).Store(to);
   }
   // Two objects that only refer to each other.
   Node* MakeGarbage() {

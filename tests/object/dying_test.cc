@@ -2,6 +2,7 @@
 #include "lib/object/dying.h"
 
 #include <atomic>
+#include <cstdint>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -12,10 +13,20 @@
 namespace reef::object::test {
 namespace {
 
+using internal::kHomeSample;
+
 class DyingTest : public ObjectTest {
  protected:
-  static void Point(Member<Node>& member, Node* target) {
-    const_cast<internal::Edge&>(internal::EdgeAccess::Of(member)).Store(target);
+  static internal::Edge& EdgeOf(Member<Node>& member) {
+    return const_cast<internal::Edge&>(internal::EdgeAccess::Of(member));
+  }
+  static void Point(Member<Node>& member, Node* target) { EdgeOf(member).Store(target); }
+
+  // What dies between these two waits on the worklist.
+  static void HoldDestructors() { CurrentSlot()->draining = true; }
+  static void RunDestructors() {
+    CurrentSlot()->draining = false;
+    Drain(CurrentSlot());
   }
 };
 
@@ -98,6 +109,201 @@ TEST_F(DyingTest, NothingIsDestroyedWhileTheSlotDrains) {
   EXPECT_EQ(slot->dying, nullptr);
 }
 
+TEST_F(DyingTest, PrivateObjectDiesInOneBracket) {
+  Slot* slot = CurrentSlot();
+  Node* one = Make<Node>(&ends_);
+  Node* two = Make<Node>(&ends_);
+  slot->unsampled = kHomeSample;
+  const uint64_t seq = slot->seq.load();
+  HoldDestructors();
+  DropRoot(one);
+  EXPECT_EQ(slot->seq.load(), seq + 2);
+  DropRoot(two);
+  for (const Node* node : {one, two}) {
+    EXPECT_EQ(StageOf(node), Stage::kDestroying);
+    EXPECT_EQ(OwnerOf(node), internal::kNobody);
+    EXPECT_EQ(Counts::Of(node).flags, internal::kMerged | internal::kDead);
+  }
+  EXPECT_EQ(slot->dying, Header::Of(two));
+  EXPECT_EQ(Header::Of(two)->Link(), Header::Of(one));
+  EXPECT_EQ(Header::Of(one)->Link(), nullptr);
+  EXPECT_EQ(ends_, 0);
+  RunDestructors();
+  EXPECT_EQ(slot->seq.load(), seq + 4) << "no bracket for the destructors";
+  EXPECT_EQ(ends_, 2);
+  EXPECT_EQ(UsedBlocks(), 0u);
+}
+
+TEST_F(DyingTest, DeadObjectKeepsItsEdgesUntilItsDestructorRuns) {
+  Node* parent = Make<Node>(&ends_);
+  Node* child = Make<Node>(&ends_);
+  EdgeOf(parent->next).Adopt(child);
+  HoldDestructors();
+  DropRoot(parent);
+  EXPECT_EQ(parent->next.get(), child);
+  EXPECT_EQ(StageOf(child), Stage::kLive);
+  EXPECT_EQ(Counts::Of(child), (Counts{0, 1, 0, 0, 0}));
+  RunDestructors();
+  EXPECT_EQ(ends_, 2);
+}
+
+TEST_F(DyingTest, SampledDeathGoesByTheGeneralCase) {
+  Slot* slot = CurrentSlot();
+  Node* node = Make<Node>(&ends_);
+  slot->unsampled = 1;
+  HoldDestructors();
+  DropRoot(node);
+  EXPECT_EQ(StageOf(node), Stage::kDying);
+  EXPECT_EQ(slot->unsampled, kHomeSample);
+  RunDestructors();
+  EXPECT_EQ(ends_, 1);
+}
+
+// A type of its own for its figures.
+struct Sampled {
+  explicit Sampled(std::atomic<int>* my_ends) : ends(my_ends) {}
+  ~Sampled() { ends->fetch_add(1); }
+  void Trace(Visitor& /*visitor*/) const {}
+  std::atomic<int>* ends;
+};
+struct SampledLeaf {
+  int64_t value = 0;
+};
+struct SampledHolder {
+  void Trace(Visitor& visitor) const { visitor.Visit(edge); }
+  Member<Sampled> edge;
+};
+
+TEST_F(DyingTest, EverySixtyFourthPrivateDeathIsCounted) {
+  Slot* slot = CurrentSlot();
+  auto* holder = Make<SampledHolder>();
+  auto& edge = const_cast<internal::Edge&>(internal::EdgeAccess::Of(holder->edge));
+  const auto drop_root = [](Sampled* object) { DropRoot(object); };
+  const auto drop_edge = [&edge](Sampled* object) {
+    edge.Adopt(object);
+    edge.Reset();
+  };
+  const std::atomic<uint32_t>& counted = internal::TypeOf<Sampled>::info.home_deaths;
+  internal::TypeOf<Sampled>::info.home_deaths.store(0);
+  slot->unsampled = kHomeSample;
+  int deaths = 0;
+  for (uint32_t window = 1; window <= 3; ++window) {
+    for (uint32_t i = 1; i <= kHomeSample; ++i) {
+      EXPECT_EQ(counted, (window - 1) * kHomeSample) << i;
+      // Sampled deaths of both sorts: the first window ends with an edge's, the second with a
+      // root's.
+      if ((i + window) % 2 == 0) {
+        drop_root(Make<Sampled>(&ends_));
+      } else {
+        drop_edge(Make<Sampled>(&ends_));
+      }
+      EXPECT_EQ(ends_, ++deaths);
+    }
+    EXPECT_EQ(counted, window * kHomeSample);
+    EXPECT_EQ(slot->unsampled, kHomeSample);
+  }
+}
+
+TEST_F(DyingTest, EverySixtyFourthDeathOfATrivialLeafIsCounted) {
+  std::atomic<uint32_t>& counted = internal::TypeOf<SampledLeaf>::info.home_deaths;
+  counted.store(0);
+  CurrentSlot()->unsampled = kHomeSample;
+  for (uint32_t i = 1; i <= 3 * kHomeSample; ++i) {
+    DropRoot(Make<SampledLeaf>());
+    EXPECT_EQ(counted, i / kHomeSample * kHomeSample) << i;
+    EXPECT_EQ(UsedBlocks(), 0u);
+  }
+}
+
+// Also when a collection is armed, and with deaths of both sorts in turn: each is counted at least
+// once, whichever path it takes.
+TEST_F(DyingTest, ArmedDeathsAreCountedAsWell) {
+  std::atomic<uint32_t>& counted = internal::TypeOf<Sampled>::info.home_deaths;
+  counted.store(0);
+  CurrentSlot()->unsampled = kHomeSample;
+  constexpr uint32_t kDeaths = 4 * kHomeSample;
+  for (uint32_t i = 0; i < kDeaths / 16; ++i) {
+    for (int k = 0; k < 8; ++k) DropRoot(Make<Sampled>(&ends_));
+    const Armed armed(&core_);
+    for (int k = 0; k < 8; ++k) DropRoot(Make<Sampled>(&ends_));
+  }
+  EXPECT_GE(counted, kDeaths);
+  EXPECT_LE(CurrentSlot()->unsampled, kHomeSample);
+  EXPECT_EQ(ends_, static_cast<int>(kDeaths));
+}
+
+TEST_F(DyingTest, ArmedDropOfTheLastRootIsLoggedAndDyingFirst) {
+  Slot* slot = CurrentSlot();
+  Node* node = Make<Node>(&ends_);
+  core_.black.store(2);
+  const Armed armed(&core_);
+  slot->unsampled = kHomeSample;
+  HoldDestructors();
+  DropRoot(node);
+  EXPECT_EQ(TakeLogged(slot), std::vector<void*>{node});
+  EXPECT_EQ(StageOf(node), Stage::kDying);
+  EXPECT_EQ(slot->dying, Header::Of(node));
+  RunDestructors();
+  EXPECT_EQ(ends_, 1);
+}
+
+TEST_F(DyingTest, WithoutMembarrierObjectsDieByTheGeneralCase) {
+  Slot* slot = CurrentSlot();
+  Node* twice = Make<Node>(&ends_);
+  AddRoot(twice);
+  core_.black.store(2);
+  const Armed idle(&core_, Mode::kIdleFenced);
+  slot->unsampled = kHomeSample;
+  HoldDestructors();
+  DropRoot(twice);
+  EXPECT_EQ(Counts::Of(twice), (Counts{1, 0, 0, 0, 0}));
+  DropRoot(twice);
+  EXPECT_EQ(StageOf(twice), Stage::kDying);
+  RunDestructors();
+  EXPECT_EQ(ends_, 1);
+  EXPECT_TRUE(TakeLogged(slot).empty()) << "no collection is armed";
+}
+
+// A marker that finds it DESTROYING scans its words and never traces it, so its destructor need not
+// wait for one that has published it.
+TEST_F(DyingTest, ObjectThatDiedBeforeArmingIsNotHandedOver) {
+  Node* node = Make<Node>(&ends_);
+  Header* header = Header::Of(node);
+  CurrentSlot()->unsampled = kHomeSample;
+  HoldDestructors();
+  DropRoot(node);
+  threads::HazardsOf(0).Publish(&header, 1);
+  {
+    const Armed armed(&core_);
+    RunDestructors();
+  }
+  threads::HazardsOf(0).Clear();
+  EXPECT_EQ(ends_, 1);
+  EXPECT_FALSE(threads::AnyHandedOver());
+  EXPECT_EQ(StageOf(node), Stage::kFree);
+}
+
+// One that was DYING when the collection armed: its destructor's own bracket finds that out.
+TEST_F(DyingTest, ObjectThatWasDyingWhenACollectionArmedIsHandedOver) {
+  Node* node = Make<Node>(&ends_);
+  Header* header = Header::Of(node);
+  CurrentSlot()->unsampled = 1;
+  HoldDestructors();
+  DropRoot(node);
+  ASSERT_EQ(StageOf(node), Stage::kDying);
+  threads::HazardsOf(0).Publish(&header, 1);
+  {
+    const Armed armed(&core_);
+    RunDestructors();
+    EXPECT_EQ(ends_, 0);
+  }
+  threads::HazardsOf(0).Clear();
+  ASSERT_EQ(threads::TakeHandedOver(), header);
+  PushDying(CurrentSlot(), header);
+  Drain(CurrentSlot());
+  EXPECT_EQ(ends_, 1);
+}
+
 TEST_F(DyingTest, ObjectUnderAMarkersHandsIsHandedOver) {
   Node* traced = Make<Node>(&ends_);
   Node* another = Make<Node>(&ends_);
@@ -146,6 +352,47 @@ TEST_F(DyingTest, ObjectFreedElsewhereGoesBackToItsSlab) {
   EXPECT_EQ(UsedBlocks(), 0u);
   EXPECT_EQ(internal::RemoteCount(internal::SlabOf(Header::Of(node))->remote.load()), 1u);
 }
+
+#if REEF_IS_CHECKED
+
+// Stores itself, as a root or as an edge, while it is destroyed.
+struct Clinging {
+  explicit Clinging(Kind my_kind) : kind(my_kind) {}
+  ~Clinging() { internal::Increment(CurrentSlot(), Header::Of(this), kind); }
+  void Trace(Visitor& /*visitor*/) const {}
+  Kind kind;
+};
+
+TEST_F(DyingTest, NewReferenceToADyingObjectIsDiagnosed) {
+  const char* const kMessage = "a new reference to an object that is being destroyed";
+  auto* by_root = Make<Clinging>(Kind::kExt);
+  auto* by_edge = Make<Clinging>(Kind::kHeap);
+  CurrentSlot()->unsampled = kHomeSample;
+  EXPECT_DEATH(DropRoot(by_root), kMessage);
+  EXPECT_DEATH(DropRoot(by_edge), "a destructor must not store `this`");
+  // The same before the destructor has begun, however the object died.
+  for (const uint32_t unsampled : {kHomeSample, uint32_t{1}}) {
+    Node* node = Make<Node>(&ends_);
+    CurrentSlot()->unsampled = unsampled;
+    HoldDestructors();
+    DropRoot(node);
+    EXPECT_DEATH(AddRoot(node), kMessage);
+    EXPECT_DEATH(AddEdge(node), kMessage);
+    RunDestructors();
+  }
+  EXPECT_EQ(ends_, 2);
+}
+
+TEST_F(DyingTest, ReferencesToUnfinishedAndToLivingObjectsAreFine) {
+  Node* node = Make<Node>(&ends_);
+  Header::Of(node)->SetStage(Stage::kBuilding);
+  AddRoot(node);
+  Header::Of(node)->SetStage(Stage::kLive);
+  AddEdge(node);
+  EXPECT_EQ(Counts::Of(node), (Counts{2, 1, 0, 0, 0}));
+}
+
+#endif  // REEF_IS_CHECKED
 
 }  // namespace
 }  // namespace reef::object::test
