@@ -251,11 +251,11 @@ TEST(HeapTest, HeapsBeyondTheLastAreRefusedAndComeBack) {
 // The sanitizers themselves need more addresses than such a limit allows.
 #if !REEF_TEST_ASAN && !REEF_TEST_TSAN
 TEST(HeapTest, WorksUnderALimitOnAddresses) {
-  for (const uint64_t mebibytes : {700, 1000, 1100, 1400, 2100, 2600, 4200, 9000, 40'000}) {
+  for (const int mebibytes : {700, 1000, 1100, 1400, 2100, 2600, 4200, 9000, 40'000}) {
     const auto child = [mebibytes] {
       rlimit limit;
       if (getrlimit(RLIMIT_AS, &limit) != 0) std::exit(1);
-      limit.rlim_cur = mebibytes << 20;
+      limit.rlim_cur = static_cast<rlim_t>(mebibytes) << 20;
       if (setrlimit(RLIMIT_AS, &limit) != 0) std::exit(2);
       std::vector<Ref<Leaf>> leaves(100'000);
       for (Ref<Leaf>& leaf : leaves) leaf = Make<Leaf>();

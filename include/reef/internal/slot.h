@@ -141,7 +141,7 @@ class BareBracket {
  public:
   REEF_INLINE explicit BareBracket(Slot* slot)
       : slot_(slot), seq_(slot->seq.load(std::memory_order_relaxed)) {
-    REEF_DCHECK((seq_ & 1) == 0 || slot == &g_null_slot, "a bracket was opened inside a bracket",
+    REEF_DCHECK((seq_ & 1) == 0 || slot->index == kNoSlot, "a bracket was opened inside a bracket",
                 "this is a bug in Reef: inner operations must be handed the outer bracket");
     // Relaxed and a compiler barrier: the rendezvous' membarrier is the fence (see above).
     slot->seq.store(seq_ + 1, std::memory_order_relaxed);
