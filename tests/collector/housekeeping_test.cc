@@ -56,6 +56,7 @@ class HousekeepingTest : public CollectorTest {
     return slab;
   }
 
+  const CollectorHeldUp held_up_;
   Actor reader_;
   void OpenScope() {
     reader_.Do([] { threads::test::OpenScope(CurrentSlot()); });

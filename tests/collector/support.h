@@ -4,17 +4,23 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
 #include "gtest/gtest.h"
 
 #include "lib/collector/collected_heap.h"
+#include "lib/collector/collector.h"
 #include "lib/collector/cycle.h"
 #include "lib/collector/marker.h"
 #include "lib/collector/roots.h"
 #include "lib/collector/verifier.h"
+#include "lib/memory/heap_table.h"
+#include "lib/memory/thread_cache.h"
 #include "tests/object/support.h"
 
 namespace reef::collector::test {
@@ -27,6 +33,7 @@ using object::test::DropRoot;
 using object::test::Node;
 using object::test::StageOf;
 using threads::test::Actor;
+using threads::test::Gate;
 
 inline void NoPoll() {}
 
@@ -37,6 +44,63 @@ struct Fan {
     for (const Member<Node>& edge : edges) visitor.Visit(edge);
   }
   std::array<Member<Node>, kEdges> edges;
+};
+
+// Keeps the collector's thread in a destructor for as long as it lives. That thread settles what
+// waits, and empties orphans, for the whole process; where a test does so itself, step by step, it
+// would come between if another test had started it.
+class CollectorHeldUp {
+ public:
+  CollectorHeldUp() {
+    EXPECT_NE(memory::EnterHeap(&core_), 0u);
+    heap_ = OpenHeap(&core_, {.reserve_bytes = uint64_t{64} << 20}, {.automatic = false});
+    if (heap_ == nullptr) std::abort();
+    MakeGarbage();
+    asker_.Start([this] { (void)Collect(heap_.get(), /*emergency=*/false); });
+    reached_.Pass();
+  }
+  ~CollectorHeldUp() {
+    leave_.Open();
+    asker_.Join();
+    EXPECT_EQ(CloseHeap(heap_.get()), 0u);
+  }
+  CollectorHeldUp(const CollectorHeldUp&) = delete;
+  CollectorHeldUp& operator=(const CollectorHeldUp&) = delete;
+
+ private:
+  struct Obstacle {
+    Obstacle(Gate* my_reached, Gate* my_leave) : reached(my_reached), leave(my_leave) {}
+    ~Obstacle() {
+      reached->Open();
+      leave->Pass();
+    }
+    void Trace(Visitor& visitor) const { visitor.Visit(self); }
+    Member<Obstacle> self;
+    Gate* reached;
+    Gate* leave;
+  };
+
+  // An object that only a collection frees.
+  void MakeGarbage() {
+    constexpr auto kKind = internal::SlabKind::kTraced;
+    constexpr int kClass = internal::ClassFor(kKind, sizeof(Obstacle), alignof(Obstacle));
+    internal::Slot* slot = internal::CurrentSlot();
+    void* block = memory::Refill(slot, heap_->space.get(), kKind, kClass);
+    if (block == nullptr) std::abort();
+    internal::UnpoisonBlock(block);
+    auto* header = static_cast<Header*>(block);
+    internal::BearHeader(slot, &core_, header, &internal::TypeOf<Obstacle>::info, true);
+    auto* obstacle = ::new (header->Payload()) Obstacle(&reached_, &leave_);
+    header->SetStage(internal::Stage::kLive);
+    const_cast<internal::Edge&>(internal::EdgeAccess::Of(obstacle->self)).Store(obstacle);
+    DropRoot(obstacle);
+  }
+
+  Gate reached_;
+  Gate leave_;
+  HeapCore core_;
+  std::unique_ptr<CollectedHeap> heap_;
+  Actor asker_;
 };
 
 // Objects of a heap that no collector thread knows of.

@@ -244,6 +244,7 @@ TEST_F(SweeperTest, TwoClearedEdgesToOneObjectAreTwo) {
 }
 
 TEST_F(SweeperTest, ClearedEdgeThatTheOwnerCountedIsQueued) {
+  const CollectorHeldUp held_up;  // else it might settle that first
   Actor owner;
   Node* garbage = MakeGarbage();
   Node* living = nullptr;
