@@ -34,6 +34,11 @@ class HousekeepingTest : public CollectorTest {
     while (!threads::GracePassed(ticket)) threads::AdvanceGrace();
   }
 
+  // A test that has failed half-way leaves no scope open, for which all others would wait.
+  ~HousekeepingTest() override {
+    if (scope_open_) CloseScope();
+  }
+
   Node* NewPublished() {
     Node* node = NewNode();
     (void)Header::Of(node)->SetFlags(internal::kPublished);
@@ -56,14 +61,19 @@ class HousekeepingTest : public CollectorTest {
     return slab;
   }
 
-  const CollectorHeldUp held_up_;
-  Actor reader_;
   void OpenScope() {
     reader_.Do([] { threads::test::OpenScope(CurrentSlot()); });
+    scope_open_ = true;
   }
   void CloseScope() {
     reader_.Do([] { threads::test::CloseScope(CurrentSlot()); });
+    scope_open_ = false;
   }
+
+ private:
+  const CollectorHeldUp held_up_;
+  Actor reader_;
+  bool scope_open_ = false;
 };
 
 // --- Settle ---
