@@ -90,9 +90,10 @@ class Heap {
   void Deallocate(void* bytes) noexcept;
 
   // Collects until nothing unreachable is left that was unreachable when the call began (four
-  // rounds at most, should destructors go on making cycles); waits for it. Also takes away pending
-  // biases and finishes grace periods. Throws CollectRefused inside a ReadScope, in a destructor of
-  // a managed object, or in a constructor of one that may throw.
+  // rounds at most, should destructors go on making cycles); waits for it, and reports what was
+  // found meanwhile, for whomever. Also takes away pending biases and finishes grace periods.
+  // Throws CollectRefused inside a ReadScope, in a destructor of a managed object, or in a
+  // constructor of one that may throw.
   CollectionReport Collect();
   // The same with a status: FailedPrecondition instead of CollectRefused.
   absl::StatusOr<CollectionReport> TryCollect();

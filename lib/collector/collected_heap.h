@@ -59,7 +59,6 @@ struct CollectedHeap {
   uint64_t requested = 0;
   uint64_t served = 0;
   bool emergency = false;  // a request wants the memory back as well
-  CollectionReport served_report;
   CollectionReport last;
   CollectionReport totals;
 
@@ -67,9 +66,6 @@ struct CollectedHeap {
     return static_cast<CollectedHeap*>(core->collected);
   }
 };
-
-// Adds `report` to `sum`, figure by figure.
-void AddReport(CollectionReport* sum, const CollectionReport& report);
 
 // Calls `function(header)` for every block of the slab that has been in use.
 template <typename Function>

@@ -16,6 +16,7 @@
 #include "lib/collector/cycle.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
+#include "lib/collector/report.h"
 #include "lib/memory/heap_table.h"
 #include "lib/memory/thread_cache.h"
 #include "lib/object/retired.h"
@@ -142,11 +143,14 @@ void Collector::Leave(CollectedHeap* heap) {
 CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
   std::unique_lock<std::mutex> lock(mutex_);
   if (stopping_) return {};
+  const CollectionReport before = heap->totals;
   const uint64_t ticket = ++heap->requested;
   heap->emergency = heap->emergency || emergency;
   os::RingBellUrgently();
   changed_.wait(lock, [&] { return heap->served >= ticket || parked_; });
-  return heap->served_report;
+  // What was found since the call. Not the report of the request's own service: what this caller
+  // made may have been found for another one's, and a later service may have come before it woke.
+  return Difference(heap->totals, before);
 }
 
 CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
@@ -167,14 +171,12 @@ CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
 }
 
 void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
-  CollectionReport report;
   // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
   // again while a round finds something, but not for ever.
   constexpr int kMaxRounds = 4;
   for (int round = 0; round < kMaxRounds; ++round) {
     SettleAll(kSettlePatience);
     const CollectionReport found = RunCycle(heap);
-    AddReport(&report, found);
     // (The pacer has noted if it was aborted, or kept something only conservatively.)
     if (found.objects == 0 && !heap->pacing.due) break;
   }
@@ -185,7 +187,6 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   heap->served = ticket;
-  heap->served_report = report;
   working_ = false;
   changed_.notify_all();
 }
@@ -302,18 +303,6 @@ void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
 }
 
 }  // namespace
-
-void AddReport(CollectionReport* sum, const CollectionReport& report) {
-  sum->objects += report.objects;
-  sum->bytes += report.bytes;
-  sum->marked += report.marked;
-  sum->roots += report.roots;
-  sum->logged += report.logged;
-  sum->cycles += report.cycles;
-  sum->aborted += report.aborted;
-  for (int i = 0; i < kPhases; ++i) sum->phase_time[i] += report.phase_time[i];
-  sum->total_time += report.total_time;
-}
 
 const char* WhyNotCollect() {
   const internal::Slot* slot = internal::CurrentSlot();

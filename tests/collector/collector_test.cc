@@ -89,21 +89,5 @@ TEST_F(OpenHeapTest, CollectIsRefusedWhereItWouldWaitForItself) {
   EXPECT_EQ(WhyNotCollect(), nullptr);
 }
 
-TEST_F(OpenHeapTest, ReportsAddUpFigureByFigure) {
-  CollectionReport sum{
-      .objects = 1, .bytes = 2, .marked = 3, .roots = 4, .logged = 5, .cycles = 6, .aborted = 7};
-  sum.phase_time[2] = Nanoseconds(8);
-  const CollectionReport other = sum;
-  AddReport(&sum, other);
-  EXPECT_EQ(sum.objects, 2u);
-  EXPECT_EQ(sum.bytes, 4u);
-  EXPECT_EQ(sum.marked, 6u);
-  EXPECT_EQ(sum.roots, 8u);
-  EXPECT_EQ(sum.logged, 10u);
-  EXPECT_EQ(sum.cycles, 12u);
-  EXPECT_EQ(sum.aborted, 14u);
-  EXPECT_EQ(sum.phase_time[2], Nanoseconds(16));
-}
-
 }  // namespace
 }  // namespace reef::collector

@@ -1,0 +1,31 @@
+#include "lib/collector/report.h"
+
+namespace reef::collector {
+
+void AddReport(CollectionReport* sum, const CollectionReport& report) {
+  sum->objects += report.objects;
+  sum->bytes += report.bytes;
+  sum->marked += report.marked;
+  sum->roots += report.roots;
+  sum->logged += report.logged;
+  sum->cycles += report.cycles;
+  sum->aborted += report.aborted;
+  for (int i = 0; i < kPhases; ++i) sum->phase_time[i] += report.phase_time[i];
+  sum->total_time += report.total_time;
+}
+
+CollectionReport Difference(const CollectionReport& sum, const CollectionReport& before) {
+  CollectionReport report = sum;
+  report.objects -= before.objects;
+  report.bytes -= before.bytes;
+  report.marked -= before.marked;
+  report.roots -= before.roots;
+  report.logged -= before.logged;
+  report.cycles -= before.cycles;
+  report.aborted -= before.aborted;
+  for (int i = 0; i < kPhases; ++i) report.phase_time[i] -= before.phase_time[i];
+  report.total_time -= before.total_time;
+  return report;
+}
+
+}  // namespace reef::collector
