@@ -2,6 +2,9 @@
 //
 // Hysteresis: Purge gives back what was already free when it last ran, so a program that frees and
 // allocates at a steady pace keeps its memory, and after a peak all of it goes within two rounds.
+//
+// A segment that has lost memory asks for small pages from then on, until it is used anew: the
+// system makes huge pages of madvised ranges in the background, and would fill the holes again.
 #include <bit>
 
 #include "lib/memory/space.h"
@@ -88,6 +91,7 @@ void Space::PurgeSegment(uint32_t segment, bool all) {
                                                std::memory_order_acquire)) {
   }
   wanted &= seen;
+  if (huge_pages_) os::AdviseSmall(SegmentAt(segment), internal::kSegmentBytes);
   for (uint64_t left = wanted; left != 0;) {
     const int position = std::countr_zero(left);
     const int count = std::countr_one(left >> position);

@@ -87,8 +87,9 @@ bool Space::IsUnused(uint32_t segment) const {
 }
 
 void Space::PrepareSegment(uint32_t segment, SegmentUse use) {
-  // From some size on, huge pages make marking faster and cost little; small heaps stay small.
-  constexpr uint32_t kSmallHeapSegments = 8;
+  // From some size on, huge pages make walking and marking faster and cost little; small heaps
+  // stay small.
+  constexpr uint32_t kSmallHeapSegments = 1;
   if (huge_pages_ && segment >= kSmallHeapSegments) {
     os::AdviseHuge(SegmentAt(segment), kSegmentBytes);
   }

@@ -33,6 +33,7 @@ void Decommit(void* base, size_t bytes) {
 }
 
 void AdviseHuge(void* base, size_t bytes) { (void)madvise(base, bytes, MADV_HUGEPAGE); }
+void AdviseSmall(void* base, size_t bytes) { (void)madvise(base, bytes, MADV_NOHUGEPAGE); }
 
 size_t ResidentBytes(const void* base, size_t bytes) {
   constexpr size_t kChunk = size_t{4} << 20;

@@ -21,6 +21,9 @@ void Decommit(void* base, size_t bytes);
 
 // Asks for huge pages on the range; a hint.
 void AdviseHuge(void* base, size_t bytes);
+// Takes that back. Otherwise the system may fill what Decommit left with memory again, to make a
+// huge page of it.
+void AdviseSmall(void* base, size_t bytes);
 
 // Bytes of the range that are in memory. One system call per 4 MiB.
 size_t ResidentBytes(const void* base, size_t bytes);

@@ -1,7 +1,10 @@
 // The way back: which slabs count as empty, and when their memory goes to the system.
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -125,6 +128,40 @@ TEST_F(PurgeTest, PurgedSlabIsTakenAgain) {
   space_->Purge(true);
   EXPECT_EQ(space_->TakeSlab(SlabKind::kTraced, kClass), slab);
   EXPECT_EQ(space_->committed_bytes(), kSlabBytes);
+}
+
+// The kernel's flags for the mapping that holds `address`, as in "rd wr mr mw me nr hg".
+std::string MappingFlags(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t first = 0;
+    uintptr_t last = 0;
+    if (std::sscanf(line.c_str(), "%zx-%zx ", &first, &last) == 2) {
+      inside = first <= wanted && wanted < last;
+    } else if (inside && line.starts_with("VmFlags:")) {
+      return line.substr(8) + " ";
+    }
+  }
+  return "";
+}
+
+TEST_F(PurgeTest, SegmentThatLostMemoryAsksForSmallPages) {
+  Slab* slab = nullptr;
+  for (uint64_t i = 0; i <= kUsableSlabs; ++i) slab = space_->TakeSlab(SlabKind::kRaw, kClass);
+  ASSERT_EQ(internal::SegmentOf(slab)->index, 1u);
+  ASSERT_NE(MappingFlags(slab), "") << "/proc/self/smaps cannot be read";
+  const auto asks_for_huge_pages = [](const void* address) {
+    return MappingFlags(address).find(" hg ") != std::string::npos;
+  };
+  EXPECT_FALSE(asks_for_huge_pages(space_->base()));
+  EXPECT_EQ(asks_for_huge_pages(slab),
+            std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled").good());
+  slab->next.store(0, std::memory_order_relaxed);
+  space_->ReturnToSupply({.first = slab, .count = 1});
+  space_->Purge(/*all=*/true);
+  EXPECT_FALSE(asks_for_huge_pages(slab));
 }
 
 TEST_F(PurgeTest, EmptySegmentsButTheFirstServeHugeRunsAgain) {
