@@ -67,14 +67,14 @@ class Edge {
     if (REEF_IS_CHECKED) CheckEdgeTarget(this, payload);
     Slot* slot = tls_slot;
     Header* header = Header::Of(payload);
+    const auto sole = static_cast<uint32_t>(slot->birth);  // nothing is biased to the null slot
     bool adopted = false;
-    {
+    // Read before the bracket, acted upon inside it: only this thread can change either word while
+    // they say so (I4).
+    if (REEF_LIKELY(header->Local(std::memory_order_relaxed) == sole && IsPrivate(header))) {
       const BareBracket bracket(slot);
-      const BusyScope busy(slot, header);
-      const auto sole = static_cast<uint32_t>(slot->birth);  // nothing is biased to the null slot
-      if (REEF_LIKELY(bracket.idle()) &&
-          REEF_LIKELY(header->Local(std::memory_order_relaxed) == sole)) {
-        adopted = true;
+      adopted = bracket.idle();
+      if (REEF_LIKELY(adopted)) {
         header->SetLocal(sole + kLocalHeap - kLocalExt);
         target_.store(payload, std::memory_order_release);
         if (!IsLeafColour(header->Colour())) CountSuspect(slot);
