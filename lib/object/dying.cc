@@ -36,25 +36,31 @@ bool BeginDestruction(Slot* slot, Header* header) {
   return false;
 }
 
+REEF_INLINE void Destroy(Slot* slot, Header* header) {
+  const TypeInfo* type = internal::TypeInfoOf(header);
+  // DESTROYING already: died private, or was handed over by a marker's hazard.
+  if (REEF_UNLIKELY(header->GetStage() != Stage::kDestroying) && type->traced &&
+      !BeginDestruction(slot, header)) {
+    return;
+  }
+  type->destroy(header->Payload());
+  FreeObject(slot, header);
+}
+
 }  // namespace
 
 void PushDying(Slot* slot, Header* header) {
-  header->SetLink(slot->dying);
-  slot->dying = header;
+  header->SetLink(nullptr);
+  slot->dying.Append(header);
 }
 
 void DrainList(Slot* slot) {
   slot->draining = true;
-  while (Header* header = slot->dying) {
-    slot->dying = header->Link();
-    const TypeInfo* type = internal::TypeInfoOf(header);
-    // DESTROYING already: died private, or was handed over by a marker's hazard.
-    if (REEF_UNLIKELY(header->GetStage() != Stage::kDestroying) && type->traced &&
-        !BeginDestruction(slot, header)) {
-      continue;
-    }
-    type->destroy(header->Payload());
-    FreeObject(slot, header);
+  for (Header *header = slot->dying.TakeAll(), *next; header != nullptr; header = next) {
+    next = header->Link();
+    Destroy(slot, header);
+    // What this destructor has dropped comes next, the first one first.
+    next = slot->dying.TakeAllBefore(next);
   }
   slot->draining = false;
   if (REEF_UNLIKELY(slot->in_hand != 0)) {

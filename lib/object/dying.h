@@ -49,10 +49,10 @@ void PushDying(Slot* slot, Header* header);
 // worklist, DESTROYING already: a collection that arms later finds it so and scans its words, never
 // traces it, which spares the destructor a bracket of its own (I8).
 REEF_INLINE void KillPrivate(Slot* slot, Header* header) {
-  header->SetShared(internal::kMerged | internal::kDead | reinterpret_cast<uintptr_t>(slot->dying));
+  header->SetShared(internal::kMerged | internal::kDead);
   header->SetLocal(0);
   header->SetStage(internal::Stage::kDestroying);
-  slot->dying = header;
+  slot->dying.Append(header);
 }
 // Returns a block; its stage reads FREE before it can be reused.
 REEF_INLINE void FreeObject(Slot* slot, Header* header) {

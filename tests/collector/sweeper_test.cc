@@ -272,7 +272,7 @@ TEST_F(SweeperTest, EdgesBetweenGarbageAreNotCounted) {
   Clear();
   EXPECT_EQ(Counts::Of(garbage), before[0]);
   EXPECT_EQ(Counts::Of(second), before[1]);
-  EXPECT_EQ(CurrentSlot()->dying, nullptr);
+  EXPECT_EQ(CurrentSlot()->dying.first(), nullptr);
   Free();
   EXPECT_EQ(ends_, 2);
 }
@@ -290,14 +290,14 @@ TEST_F(SweeperTest, WhatDiesByClearingIsDestroyedInTheNextPhase) {
   ASSERT_EQ(CondemnAll().objects, 2u);
   Clear();
   EXPECT_EQ(ends_, 0);
-  EXPECT_EQ(slot->dying, Header::Of(child));
+  EXPECT_EQ(slot->dying.first(), Header::Of(child));
   EXPECT_EQ(StageOf(child), Stage::kDying);
   EXPECT_EQ(StageOf(grandchild), Stage::kLive);
   EXPECT_EQ(child->next.get(), grandchild);
   EXPECT_FALSE(slot->draining);
   Free();
   EXPECT_EQ(ends_, 4);
-  EXPECT_EQ(slot->dying, nullptr);
+  EXPECT_EQ(slot->dying.first(), nullptr);
   EXPECT_EQ(UsedBlocks(), 0u);
 }
 

@@ -86,6 +86,20 @@ TEST_F(DestructionTest, DiamondDiesFromTheTop) {
   EXPECT_EQ(order_.back(), "bottom");
 }
 
+// As nested std::shared_ptrs do: members go in reverse order, and what the first one kept is gone
+// before the second one's turn.
+TEST_F(DestructionTest, WhatIsDroppedFirstDiesFirstWithAllItKept) {
+  Ref<Named> root = MakeNamed("root");
+  root->left = MakeNamed("l");
+  root->right = MakeNamed("r");
+  for (const Ref<Named> child : {Ref<Named>(root->left), Ref<Named>(root->right)}) {
+    child->left = MakeNamed(child->name + "l");
+    child->right = MakeNamed(child->name + "r");
+  }
+  root.Reset();
+  EXPECT_EQ(order_, Names({"root>lr", "r>rlrr", "rr", "rl", "l>lllr", "lr", "ll"}));
+}
+
 TEST_F(DestructionTest, OverwrittenEdgeDestroysBeforeTheStatementEnds) {
   const Ref<Named> root = MakeNamed("root");
   root->left = MakeNamed("first");

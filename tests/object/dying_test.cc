@@ -102,11 +102,11 @@ TEST_F(DyingTest, NothingIsDestroyedWhileTheSlotDrains) {
   DropRoot(node);
   EXPECT_EQ(ends_, 0);
   EXPECT_NE(StageOf(node), Stage::kLive);
-  EXPECT_EQ(slot->dying, Header::Of(node));
+  EXPECT_EQ(slot->dying.first(), Header::Of(node));
   slot->draining = false;
   Drain(slot);
   EXPECT_EQ(ends_, 1);
-  EXPECT_EQ(slot->dying, nullptr);
+  EXPECT_EQ(slot->dying.first(), nullptr);
 }
 
 TEST_F(DyingTest, PrivateObjectDiesInOneBracket) {
@@ -124,9 +124,9 @@ TEST_F(DyingTest, PrivateObjectDiesInOneBracket) {
     EXPECT_EQ(OwnerOf(node), internal::kNobody);
     EXPECT_EQ(Counts::Of(node).flags, internal::kMerged | internal::kDead);
   }
-  EXPECT_EQ(slot->dying, Header::Of(two));
-  EXPECT_EQ(Header::Of(two)->Link(), Header::Of(one));
-  EXPECT_EQ(Header::Of(one)->Link(), nullptr);
+  EXPECT_EQ(slot->dying.first(), Header::Of(one));
+  EXPECT_EQ(Header::Of(one)->Link(), Header::Of(two));
+  EXPECT_EQ(Header::Of(two)->Link(), nullptr);
   EXPECT_EQ(ends_, 0);
   RunDestructors();
   EXPECT_EQ(slot->seq.load(), seq + 4) << "no bracket for the destructors";
@@ -242,7 +242,7 @@ TEST_F(DyingTest, ArmedDropOfTheLastRootIsLoggedAndDyingFirst) {
   DropRoot(node);
   EXPECT_EQ(TakeLogged(slot), std::vector<void*>{node});
   EXPECT_EQ(StageOf(node), Stage::kDying);
-  EXPECT_EQ(slot->dying, Header::Of(node));
+  EXPECT_EQ(slot->dying.first(), Header::Of(node));
   RunDestructors();
   EXPECT_EQ(ends_, 1);
 }

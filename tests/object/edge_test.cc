@@ -175,7 +175,7 @@ TEST_F(EdgeTest, PrivateTargetDiesInTheBracketThatEmptiesTheEdge) {
   EXPECT_EQ(StageOf(node), Stage::kDestroying);
   EXPECT_EQ(OwnerOf(node), internal::kNobody);
   EXPECT_EQ(Counts::Of(node).flags, internal::kMerged | internal::kDead);
-  EXPECT_EQ(slot->dying, Header::Of(node));
+  EXPECT_EQ(slot->dying.first(), Header::Of(node));
   EXPECT_EQ(ends_, 0);
   slot->draining = false;
   Drain(slot);
@@ -220,7 +220,7 @@ TEST_F(EdgeTest, ArmedDropLogsItsTargetWhichIsDyingFirst) {
   EXPECT_EQ(TakeLogged(slot), std::vector<void*>{node});
   EXPECT_EQ(edge_.Get(), nullptr);
   EXPECT_EQ(StageOf(node), Stage::kDying);
-  EXPECT_EQ(slot->dying, Header::Of(node));
+  EXPECT_EQ(slot->dying.first(), Header::Of(node));
   EXPECT_EQ(ends_, 0);
   slot->draining = false;
   Drain(slot);

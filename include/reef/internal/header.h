@@ -189,6 +189,10 @@ class Header {
     const uint64_t flags = Shared(std::memory_order_relaxed) & kFlags;
     SetShared(flags | reinterpret_cast<uintptr_t>(next));
   }
+  // The same where the link is null.
+  void AddLink(Header* next) {
+    SetShared(Shared(std::memory_order_relaxed) + reinterpret_cast<uintptr_t>(next));
+  }
 
  private:
   using Word = uint32_t __attribute__((may_alias));

@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "reef/internal/check.h"
 #include "reef/internal/header.h"
@@ -61,6 +62,39 @@ struct LogChunk {
 // No bracket needs more log entries than this (an atomic exchange: both targets, two conversions).
 inline constexpr uint32_t kBracketLogEntries = 8;
 
+// Dead objects that wait for their destructors, linked through their `shared` words, in the order
+// in which they will be destroyed. Its owner's thread only.
+class DyingList {
+ public:
+  constexpr DyingList() = default;
+  DyingList(const DyingList&) = delete;
+  DyingList& operator=(const DyingList&) = delete;
+
+  bool empty() const { return first_ == nullptr; }
+  Header* first() const { return first_; }
+  // The object's link must be null.
+  REEF_INLINE void Append(Header* header) {
+    if (first_ == nullptr) {
+      first_ = header;
+    } else {
+      last_->AddLink(header);
+    }
+    last_ = header;
+  }
+  // Takes everything out: linked from the result.
+  Header* TakeAll() { return std::exchange(first_, nullptr); }
+  // The same, with the objects that are linked from `rest` (perhaps null) behind.
+  Header* TakeAllBefore(Header* rest) {
+    if (first_ == nullptr) return rest;
+    last_->AddLink(rest);
+    return TakeAll();
+  }
+
+ private:
+  Header* first_ = nullptr;
+  Header* last_ = nullptr;  // while there is a first
+};
+
 struct alignas(4096) Slot {
   // --- touched by every count and bracket ---
   // The object whose count this thread is changing, else null. Release (free on x86): a revoker
@@ -75,7 +109,7 @@ struct alignas(4096) Slot {
   uint32_t index = kNoSlot;
   uint32_t slab_owner = kNoSlot + 1;  // what Slab::owner says of this thread's slabs: index + 1
   bool emptied = false;               // orphaned, and its caches have been released
-  Header* dying = nullptr;            // worklist of dead objects, linked through `shared`
+  DyingList dying;                    // the worklist of dead objects; owner only
   std::atomic<uint64_t> suspects{0};  // owner only; the collector reads it (relaxed)
   uint32_t unsampled = kHomeSample;   // deaths until adaptive bias counts one (lib/object/bias.h)
   uint32_t probe = 0;                 // counts unbiased births: one in 64 is born biased
