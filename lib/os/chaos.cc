@@ -27,6 +27,9 @@ uint64_t Seed() {
   return seed;
 }
 
+// Release when set, acquire by points: what the test prepared for its hook is seen by it.
+std::atomic<ChaosHook> g_hook{nullptr};
+
 // Relaxed: only hands out different numbers.
 std::atomic<uint64_t> g_threads{0};
 
@@ -42,7 +45,10 @@ uint64_t Next() {
 
 }  // namespace
 
-void ChaosPoint(const char* /*name*/) {
+void SetChaosHook(ChaosHook hook) { g_hook.store(hook, std::memory_order_release); }
+
+void ChaosPoint(const char* name) {
+  if (const ChaosHook hook = g_hook.load(std::memory_order_acquire)) hook(name);
   const uint64_t draw = Next() >> 32;
   if (draw % 16 == 0) {
     (void)sched_yield();

@@ -2,7 +2,8 @@
 //
 // In the chaos build (macro REEF_CHAOS) a point may pause the thread, decided by a generator that
 // is seeded from REEF_SEED (printed at the start when it is not set), the thread's number and the
-// count of points passed. In every other build it is nothing.
+// count of points passed. In every other build it is nothing. A test may put a hook in its place,
+// to hold a thread at a point of its choice.
 #ifndef REEF_LIB_OS_CHAOS_H_
 #define REEF_LIB_OS_CHAOS_H_
 
@@ -10,6 +11,9 @@
 #define REEF_CHAOS_POINT(name) ::reef::os::ChaosPoint(name)
 namespace reef::os {
 void ChaosPoint(const char* name);
+// Called at every point with its name, before the thread may pause; null: nothing is. Tests only.
+using ChaosHook = void (*)(const char* name);
+void SetChaosHook(ChaosHook hook);
 }  // namespace reef::os
 #else
 #define REEF_CHAOS_POINT(name) \

@@ -1,65 +1,12 @@
 #include "lib/threads/log.h"
 
-#include <mutex>
-#include <new>
-
-#include "lib/os/pages.h"
+#include "lib/os/chaos.h"
+#include "lib/threads/log_pool.h"
 #include "lib/threads/slot_registry.h"
 
 namespace reef::threads {
-namespace {
 
 using internal::LogChunk;
-
-constexpr size_t kChunkBytes =
-    (sizeof(LogChunk) + os::kPageBytes - 1) / os::kPageBytes * os::kPageBytes;
-// Chunks kept for the next collection; beyond it memory goes back at once.
-constexpr uint32_t kMaxPooled = 256;
-
-// A mutex, not a lock-free stack: it is taken once per thousand logged edges, outside brackets, and
-// held for a few instructions.
-struct Pool {
-  std::mutex mutex;
-  LogChunk* first = nullptr;
-  uint32_t count = 0;
-};
-
-Pool& ThePool() {
-  alignas(Pool) static unsigned char storage[sizeof(Pool)];
-  static Pool* pool = new (storage) Pool;
-  return *pool;
-}
-
-// Reuses the chunk's field for the pool's own list.
-LogChunk* TakeChunk() {
-  {
-    Pool& pool = ThePool();
-    const std::lock_guard<std::mutex> lock(pool.mutex);
-    if (LogChunk* chunk = pool.first) {
-      pool.first = chunk->pool_next;
-      --pool.count;
-      return new (chunk) LogChunk;
-    }
-  }
-  void* memory = os::Reserve(kChunkBytes, os::kPageBytes);
-  return memory == nullptr ? nullptr : new (memory) LogChunk;
-}
-
-void PutChunk(LogChunk* chunk) {
-  {
-    Pool& pool = ThePool();
-    const std::lock_guard<std::mutex> lock(pool.mutex);
-    if (pool.count < kMaxPooled) {
-      chunk->pool_next = pool.first;
-      pool.first = chunk;
-      ++pool.count;
-      return;
-    }
-  }
-  os::Unmap(chunk, kChunkBytes);
-}
-
-}  // namespace
 
 LogChunk* PassChunk(Slot& slot, LogChunk* chunk) {
   LogChunk* next = chunk->next.load(std::memory_order_acquire);
@@ -116,6 +63,7 @@ bool RefillLog(Slot* slot) {
     slot->log_lost.store(true, std::memory_order_relaxed);
     return false;
   }
+  REEF_CHAOS_POINT("log chunk taken, not linked");
   // Linking the chunk is a bracket of its own: the collector discards logs only when every bracket
   // that found a collection armed has ended. If it has ended meanwhile, the chunk is not needed.
   const bool armed = Enter(slot) != Mode::kIdle;

@@ -1,5 +1,7 @@
 // A thread is stopped by a signal at random moments, most of them inside the engine, and stays
-// stopped. The others go on: nothing that is promised to be lock-free waits for it.
+// stopped. The others go on: nothing that is promised to be lock-free waits for it. Collections
+// are asked for all the time: where the thread stands inside a bracket, the collector waits for it,
+// and the others run, and log, with a collection armed.
 //
 // Not under the thread sanitizer, which delivers signals only where it likes to: at calls that it
 // knows, never inside the engine.
@@ -102,11 +104,14 @@ class StoppedInTheEngineStory : public test::QuietHeapTest {
     heap_->Deallocate(bytes);
   }
 
+  void Run();
+
   std::array<AtomicRef<Node>, kPlaces> places_;
+  uint64_t armed_rounds_ = 0;  // in which a collection was under way while the thread was stopped
   struct sigaction former_ = {};
 };
 
-TEST_F(StoppedInTheEngineStory, OthersAllocateCountStoreLoadAndFree) {
+void StoppedInTheEngineStory::Run() {
   const uint64_t seed = test::Seed();
   SCOPED_TRACE(test::SeedNote(seed));
   std::atomic<bool> done{false};
@@ -155,6 +160,7 @@ TEST_F(StoppedInTheEngineStory, OthersAllocateCountStoreLoadAndFree) {
       EXPECT_TRUE(Eventually([&] { return reached[i].load(std::memory_order_acquire) >= goal; }))
           << "thread " << i << " stands still in round " << round;
     }
+    if (heap_->IsCollecting()) ++armed_rounds_;
     ASSERT_EQ(write(g_go[1], "x", 1), 1);
     if (HasFailure()) break;
   }
@@ -165,6 +171,14 @@ TEST_F(StoppedInTheEngineStory, OthersAllocateCountStoreLoadAndFree) {
   }
   victim.join();
   for (std::thread& other : others) other.join();
+}
+
+TEST_F(StoppedInTheEngineStory, OthersAllocateCountStoreLoadAndFree) { Run(); }
+
+TEST_F(StoppedInTheEngineStory, OthersGoOnWhileCollectionsAreArmed) {
+  const test::ConstantCollector collector(*heap_);
+  Run();
+  EXPECT_GT(armed_rounds_, 0u) << "no collection was armed while the thread was stopped";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "lib/os/chaos.h"
 
 #include <cstdlib>
+#include <string_view>
 
 #include "gtest/gtest.h"
 
@@ -24,6 +25,17 @@ TEST(ChaosDeathTest, SeedIsPrintedUnlessGiven) {
         std::_Exit(0);
       },
       testing::ExitedWithCode(0), "^$");
+}
+
+int g_hooked = 0;
+
+TEST(ChaosTest, HookIsCalledAtEveryPointUntilTakenAway) {
+  SetChaosHook([](const char* name) { g_hooked += std::string_view(name) == "test" ? 1 : 100; });
+  REEF_CHAOS_POINT("test");
+  REEF_CHAOS_POINT("test");
+  SetChaosHook(nullptr);
+  REEF_CHAOS_POINT("test");
+  EXPECT_EQ(g_hooked, 2);
 }
 #else
 TEST(ChaosTest, PointsAreNothingInOtherBuilds) {

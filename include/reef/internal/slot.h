@@ -49,13 +49,12 @@ inline std::atomic<HeapCore*> g_target{nullptr};
 // A slot's record of overwritten edges while a collection is armed: a chain of chunks. The owner
 // appends; the collector reads behind it and recycles what it has read.
 struct LogChunk {
-  static constexpr uint32_t kEntries = 1021;
+  static constexpr uint32_t kEntries = 1022;
   // Release after the entry, acquire by the collector.
   std::atomic<uint32_t> used{0};
   uint32_t taken = 0;  // collector only
   // Release when the next chunk is ready, acquire by the collector.
   std::atomic<LogChunk*> next{nullptr};
-  LogChunk* pool_next = nullptr;
   Header* entries[kEntries];
 };
 
