@@ -100,8 +100,13 @@ __attribute__((no_sanitize("thread", "address"))) void Marker::ScanPayload(Heade
   for (size_t i = 0; i < bytes / sizeof(uintptr_t); ++i) {
     const uintptr_t word = __atomic_load_n(words + i, __ATOMIC_ACQUIRE);
     if (word - base_ >= bytes_) continue;
-    if (space_.IsObject(word - Header::kBytes)) {
-      stack_.Push(reinterpret_cast<Header*>(word - Header::kBytes));
+    auto* found = reinterpret_cast<Header*>(word - Header::kBytes);
+    // Of a traced kind: in a slab of leaves a block that was never used has no leaf's colour yet.
+    // It would be coloured, perhaps after a thread has made a leaf of it, which then is no leaf to
+    // us.
+    if (space_.IsBlock(word - Header::kBytes) &&
+        internal::IsTraced(internal::SlabOf(found)->kind)) {
+      stack_.Push(found);
     }
   }
 }

@@ -130,6 +130,24 @@ TEST_F(MarkerTest, ScanTakesOnlyWordsThatNameAnObjectOfItsHeap) {
   Header::Of(half)->SetStage(Stage::kLive);
 }
 
+TEST_F(MarkerTest, ScanLeavesBlocksOfLeavesAlone) {
+  auto* leaf = New<object::test::Number>();
+  const Slab* slab = SlabOf(Header::Of(leaf));
+  ASSERT_GT(slab->carved.load(), 1u);
+  // The neighbour was carved, and no object has ever been there.
+  auto* unborn =
+      reinterpret_cast<Header*>(reinterpret_cast<char*>(Header::Of(leaf)) + slab->block_bytes);
+  ASSERT_EQ(StageOf(unborn->Payload()), Stage::kFree);
+  ASSERT_EQ(unborn->Colour(), 0);
+  Words* half = New<Words>();
+  half->words = {AddressOf(unborn->Payload()), AddressOf(leaf)};
+  Header::Of(half)->SetStage(Stage::kBuilding);
+  EXPECT_EQ(MarkFrom(half), (Outcome{1, true}));
+  EXPECT_EQ(unborn->Colour(), 0) << "a leaf may be born there at any moment";
+  EXPECT_EQ(Header::Of(leaf)->Colour(), internal::kTrivialLeafColour);
+  Header::Of(half)->SetStage(Stage::kLive);
+}
+
 TEST_F(MarkerTest, FreeBlockIsNeitherTracedNorScanned) {
   Node* freed = NewNode();
   Node* child = NewNode();
