@@ -70,6 +70,7 @@ class Collector {
   CollectionReport RunCycle(CollectedHeap* heap);
   void StartWork();
   void EndWork();
+  static const std::vector<CollectedHeap*>& HeapsNow();
   static void Poll();
 
   std::mutex mutex_;  // the fields below, and the "under the mutex" ones of each heap
@@ -182,7 +183,7 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   }
   SettleAll(kSettlePatience);
   if (emergency) {
-    EmptyOrphans(at_hand_);
+    EmptyOrphans(&HeapsNow);
     ReturnAllMemory(heap);
   }
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -221,6 +222,14 @@ void Collector::StartWork() {
   working_ = true;
 }
 
+// During a piece of work: also the heaps that were made since it began.
+const std::vector<CollectedHeap*>& Collector::HeapsNow() {
+  Collector& collector = Get();
+  const std::lock_guard<std::mutex> lock(collector.mutex_);
+  collector.at_hand_ = collector.heaps_;
+  return collector.at_hand_;
+}
+
 void Collector::EndWork() {
   const std::lock_guard<std::mutex> lock(mutex_);
   working_ = false;
@@ -231,7 +240,7 @@ void Collector::EndWork() {
 bool Collector::Tick(Nanoseconds now) {
   last_tick_ = now;
   bool more = false;
-  EmptyOrphans(at_hand_);
+  EmptyOrphans(&HeapsNow);
   for (CollectedHeap* heap : at_hand_) {
     if (IsDue(*heap, now)) (void)RunCycle(heap);
     more = ReturnMemory(heap) || more;

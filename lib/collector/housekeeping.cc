@@ -96,13 +96,14 @@ void ReturnAllMemory(CollectedHeap* heap) {
   Purge(heap, true);
 }
 
-void EmptyOrphans(const std::vector<CollectedHeap*>& heaps) {
+void EmptyOrphans(HeapsNow heaps_now) {
   // One at a time: new threads must find the others. No more than there are, should threads come
   // and go meanwhile.
   for (uint32_t left = threads::SlotCount(); left != 0; --left) {
     internal::Slot* slot = threads::ClaimFreshOrphan();
     if (slot == nullptr) return;
-    for (CollectedHeap* heap : heaps) memory::ReleaseSlabs(slot, heap->space.get());
+    // Asked after the claim: every heap that the slot's thread can have used has been entered.
+    for (CollectedHeap* heap : heaps_now()) memory::ReleaseSlabs(slot, heap->space.get());
     slot->emptied = true;
     threads::ReturnOrphan(slot);
   }

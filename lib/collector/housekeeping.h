@@ -21,8 +21,11 @@ bool ReturnMemory(CollectedHeap* heap);
 // All the way at once, waiting for the grace period (but not for ever).
 void ReturnAllMemory(CollectedHeap* heap);
 
-// Lists the slabs of threads that ended as available.
-void EmptyOrphans(const std::vector<CollectedHeap*>& heaps);
+// All heaps that have been entered when it is called. They stay until the piece of work ends.
+using HeapsNow = const std::vector<CollectedHeap*>& (*)();
+// Lists the slabs of threads that ended as available. `heaps_now` is called for each of them: a
+// thread may have used, and ended after, a heap that was made since this piece of work began.
+void EmptyOrphans(HeapsNow heaps_now);
 
 }  // namespace reef::collector
 

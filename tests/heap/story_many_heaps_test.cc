@@ -76,6 +76,49 @@ TEST(ManyHeapsStory, HeapsComeAndGoWhileOthersAreCollected) {
   EXPECT_TRUE(state.ok()) << state;
 }
 
+// Garbage of one heap, whose destructor, on the collector thread, makes another one; and a thread
+// that uses it and ends.
+struct Founder {
+  Founder(std::unique_ptr<Heap>* my_heap, std::vector<Ref<Node>>* my_nodes, test::Lives* my_lives)
+      : heap(my_heap), nodes(my_nodes), lives(my_lives) {}
+  ~Founder() {
+    *heap = test::NewHeap();
+    std::thread([this] {
+      for (size_t i = 0; i < 1000; ++i) nodes->push_back((*heap)->Make<Node>(*lives));
+    }).join();
+  }
+  void Trace(Visitor& v) const { v.Visit(self); }
+  std::unique_ptr<Heap>* heap;
+  std::vector<Ref<Node>>* nodes;
+  test::Lives* lives;
+  Member<Founder> self;
+};
+
+// The thread's slot is emptied in the same piece of the collector's work, which began before the
+// heap was there.
+TEST(ManyHeapsStory, HeapMadeDuringACollectionGetsTheSlabsOfEndedThreadsBack) {
+  HeapOptions options = test::QuietOptions();
+  options.max_bytes = uint64_t{4} << 20;
+  const std::unique_ptr<Heap> limited = test::NewHeap(options);
+  test::Lives lives;
+  std::unique_ptr<Heap> founded;
+  std::vector<Ref<Node>> nodes;
+  {
+    const Ref<Founder> founder = limited->Make<Founder>(&founded, &nodes, &lives);
+    founder->self = founder;
+  }
+  // At the limit a collection runs, then the slots of ended threads are emptied.
+  std::vector<void*> blocks;
+  while (void* block = limited->TryAllocate(30'000)) blocks.push_back(block);
+  for (void* block : blocks) limited->Deallocate(block);
+  ASSERT_NE(founded, nullptr);
+  ASSERT_EQ(nodes.size(), 1000u);
+  nodes.clear();
+  EXPECT_TRUE(test::Eventually([&] { return lives.now() == 0; }));
+  EXPECT_TRUE(test::Eventually([&] { return founded->Stats().committed_bytes == 0; }))
+      << founded->Stats().committed_bytes << " bytes are withheld by a thread that has ended";
+}
+
 // Closing a heap looks after ended threads at once; what they have kept of other heaps must go back
 // all the same.
 TEST(ManyHeapsStory, MemoryOfEndedThreadsGoesBackAlthoughAnotherHeapWasClosed) {
