@@ -1,9 +1,13 @@
 // Several markers at once: all work is done, whoever has it, and all of them end.
 #include "lib/collector/parallel.h"
 
+#include <sys/resource.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <set>
 #include <thread>
 #include <vector>
@@ -169,6 +173,34 @@ TEST_F(ParallelTest, FirstMarkerRunsOnTheCallingThread) {
   EXPECT_EQ(Traveller::traced_by, std::this_thread::get_id());
   EXPECT_EQ(markers[0]->marked(), 1u);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+using ParallelDeathTest = ParallelTest;
+
+// Uses up what memory the process may have. What is left does for no allocation at all.
+void ExhaustMemory() {
+  const rlimit none{.rlim_cur = 1, .rlim_max = RLIM_INFINITY};
+  if (setrlimit(RLIMIT_AS, &none) != 0) std::_Exit(2);
+  for (size_t bytes = size_t{1} << 20; bytes >= 16; bytes /= 2) {
+    while (::operator new(bytes, std::nothrow) != nullptr) {
+    }
+  }
+}
+
+TEST_F(ParallelDeathTest, MarkersThatCannotBeStartedAreRunHere) {
+  // A process of its own: oneTBB must meet the shortage when it starts.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const Markers markers = NewMarkers(4);
+        for (const auto& marker : markers) marker->Push(Header::Of(AddList(100)));
+        ExhaustMemory();
+        RunMarkers(markers);
+        std::_Exit(CountWhite() == 0 && MarkedBy(markers) == nodes_.size() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+#endif
 
 }  // namespace
 }  // namespace reef::collector::test
