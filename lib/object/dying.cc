@@ -6,6 +6,7 @@
 #include "lib/object/revocation.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
+#include "reef/internal/check.h"
 #include "reef/internal/count.h"
 #include "reef/internal/slab.h"
 #include "reef/internal/type_info.h"
@@ -100,7 +101,15 @@ void Die(Slot* slot, Header* header) {
 }
 
 void FreeUnborn(Header* header) {
-  // Nobody else can hold a reference: the constructor did not return. It leaves as it came.
+  // Nobody may hold a reference: the constructor did not return. It leaves as it came, with the one
+  // root that its maker would have got. The whole word, not the sum: a handle that another thread
+  // has dropped may be pending, and one that was published may just be read.
+  const uint32_t counts = header->Local(std::memory_order_acquire) & kLocalCounts;
+  const uint64_t word = header->Shared(std::memory_order_acquire);
+  const bool as_born =
+      (word == kSharedInit && counts == kLocalExt) || word == (kSharedInit | kMerged) + kSharedExt;
+  REEF_CHECK(as_born, "a constructor threw after it had handed out a reference to its object",
+             "make references to an object once it is made, in a factory function for example");
   object::FreeObject(CurrentSlot(), header);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -78,6 +79,41 @@ TEST_F(MisuseDeathTest, StaticRefCastAtAnOffset) {
   EXPECT_DEATH((void)StaticRefCast<Second>(both),
                "reef: StaticRefCast to a type at a non-zero offset.*keep the base first");
   EXPECT_EQ(StaticRefCast<Both>(StaticRefCast<First>(both)), both);
+}
+
+// A leaf, which is whole to the engine from its birth on.
+struct Escaping {
+  explicit Escaping(Ref<Escaping>* place) {
+    *place = RefTo(this);
+    throw std::runtime_error("not made");
+  }
+};
+
+TEST_F(MisuseDeathTest, ConstructorThatThrowsAfterItHandedOutAReference) {
+  const char* const message = "reef: a constructor threw after it had handed out a reference";
+  EXPECT_DEATH(
+      {
+        static Ref<Escaping> kept;
+        (void)Make<Escaping>(&kept);
+      },
+      message);
+  // Also where it was published and taken back: a thread may just be reading it.
+  struct Published {
+    Published() {
+      AtomicRef<Published> place(RefTo(this));
+      place.Store(nullptr);
+      throw std::runtime_error("not made");
+    }
+  };
+  EXPECT_DEATH((void)Make<Published>(), message);
+  // Nothing is wrong with one that is gone.
+  struct Looking {
+    Looking() {
+      const Ref<Looking> self = RefTo(this);
+      throw std::runtime_error("not made");
+    }
+  };
+  EXPECT_THROW((void)Make<Looking>(), std::runtime_error);
 }
 
 TEST_F(MisuseDeathTest, DeallocateOfAForeignPointer) {

@@ -30,7 +30,8 @@ inline constexpr size_t kMaxAlignment = kSlabBytes;
 void* AllocateSlow(HeapCore* core, SlabKind kind, int size_class);
 // A block of its own run of slabs, for payloads that no class serves; null when none can be had.
 void* AllocateRun(HeapCore* core, SlabKind kind, size_t payload_bytes, size_t alignment);
-// Returns the block of an object whose constructor has thrown.
+// Returns the block of an object whose constructor has thrown. Aborts if there is a reference to
+// it.
 void FreeUnborn(Header* header);
 // Throws OutOfMemory for a request of that size.
 [[noreturn]] void ThrowOutOfMemory(HeapCore* core, size_t bytes);
