@@ -117,16 +117,21 @@ void EnsureOpen(HeapCore* core) {
 }
 
 // Runs `take` until it yields a block, with an emergency collection in between; null if that did
-// not help, or may not be waited for here.
+// not help, or may not be waited for here. A second one only if the first has reclaimed something,
+// which other threads may have been quicker to take.
 template <typename Take>
 void* TakeOrCollect(HeapCore* core, Take take) {
   EnsureOpen(core);
   internal::CurrentSlot();
   void* block = take();
   constexpr int kTries = 2;
-  for (int i = 0; block == nullptr && i < kTries; ++i) {
+  bool reclaimed = true;
+  for (int i = 0; block == nullptr && reclaimed && i < kTries; ++i) {
     if (collector::WhyNotCollect() != nullptr) return nullptr;
-    (void)collector::Collect(CollectedHeap::Of(core), /*emergency=*/true);
+    const memory::Space* space = memory::Space::Of(core);
+    const uint64_t committed = space->committed_bytes();
+    const CollectionReport found = collector::Collect(CollectedHeap::Of(core), /*emergency=*/true);
+    reclaimed = found.objects != 0 || space->committed_bytes() < committed;
     block = take();
   }
   return block;

@@ -67,7 +67,11 @@ class Collector {
   bool Tick(Nanoseconds now);
   CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency);
   void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency);
-  CollectionReport RunCycle(CollectedHeap* heap);
+  struct Outcome {
+    CollectionReport report;
+    bool incomplete = false;  // another one, at once, may find what this one kept
+  };
+  Outcome RunCycle(CollectedHeap* heap);
   void StartWork();
   void EndWork();
   static const std::vector<CollectedHeap*>& HeapsNow();
@@ -175,13 +179,17 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
   // again while a round finds something, but not for ever.
   constexpr int kMaxRounds = 4;
+  // What cannot be settled in that time waits for a sleeper: from then on a look is enough.
+  Nanoseconds patience = kSettlePatience;
+  const auto settle = [&patience] {
+    if (!SettleAll(patience)) patience = kShortSleep;
+  };
   for (int round = 0; round < kMaxRounds; ++round) {
-    SettleAll(kSettlePatience);
-    const CollectionReport found = RunCycle(heap);
-    // (The pacer has noted if it was aborted, or kept something only conservatively.)
-    if (found.objects == 0 && !heap->pacing.due) break;
+    settle();
+    const Outcome outcome = RunCycle(heap);
+    if (outcome.report.objects == 0 && !outcome.incomplete) break;
   }
-  SettleAll(kSettlePatience);
+  settle();
   if (emergency) {
     EmptyOrphans(&HeapsNow);
     ReturnAllMemory(heap);
@@ -200,18 +208,20 @@ void Collector::Poll() {
   (void)Settle();
 }
 
-CollectionReport Collector::RunCycle(CollectedHeap* heap) {
+Collector::Outcome Collector::RunCycle(CollectedHeap* heap) {
   const uint64_t suspects = CountSuspects();
   const uint64_t bytes = TracedBytes(*heap->space);
   Cycle cycle(heap, &Collector::Poll);
   heap->collecting.store(true, std::memory_order_relaxed);
   const CollectionReport report = cycle.Run();
   heap->collecting.store(false, std::memory_order_relaxed);
-  NoteCollection(heap, report, suspects, bytes, report.aborted != 0 || cycle.conservative());
+  const bool aborted = report.aborted != 0;
+  NoteCollection(heap, report, suspects, bytes, aborted || cycle.conservative());
+  const bool incomplete = aborted || (cycle.conservative() && !cycle.WaitsForScope());
   const std::lock_guard<std::mutex> lock(mutex_);
   heap->last = report;
   AddReport(&heap->totals, report);
-  return report;
+  return {report, incomplete};
 }
 
 // No heap that is there now leaves before the work ends. (There is room for all: Start has seen to

@@ -126,10 +126,16 @@ void Cycle::ScanTheRoots() {
     backoff.Pause();
     threads::AdvanceGrace();
   }
-  const bool published_too = !threads::GracePassed(scopes_ticket_);
+  published_too_ = !threads::GracePassed(scopes_ticket_);
   report_.roots =
-      ScanRoots(*heap_->space, black_, published_too, markers_[0].get(), &conservative_, poll_);
-  conservative_ = conservative_ || published_too;
+      ScanRoots(*heap_->space, black_, published_too_, markers_[0].get(), &conservative_, poll_);
+  conservative_ = conservative_ || published_too_;
+}
+
+bool Cycle::WaitsForScope() const {
+  if (!published_too_) return false;
+  threads::AdvanceGrace();
+  return !threads::GracePassed(scopes_ticket_);
 }
 
 void Cycle::MarkToEmpty() {

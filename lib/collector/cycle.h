@@ -36,6 +36,9 @@ class Cycle {
   CollectionReport Run();
   // After Run: something was kept on a conservative reason, so what it kept may be garbage.
   bool conservative() const { return conservative_; }
+  // After Run: a ReadScope that was open when the collection began is open still. What was kept for
+  // its sake would be kept by another collection, too.
+  bool WaitsForScope() const;
 
  private:
   // False, and nothing done, if there is no memory.
@@ -54,6 +57,7 @@ class Cycle {
   const Marker::Poll poll_;
   uint8_t black_ = 0;
   bool conservative_ = false;
+  bool published_too_ = false;  // all published objects were roots, for a scope's sake
   std::vector<std::unique_ptr<Marker>> markers_;
   CollectionReport report_;
   Phase phase_ = Phase::kArm;

@@ -32,7 +32,7 @@ bool Settle() {
   return object::CountPending() != 0 || object::RetiredBytes() != 0;
 }
 
-void SettleAll(Nanoseconds patience) {
+bool SettleAll(Nanoseconds patience) {
   internal::Slot* slot = internal::CurrentSlot();
   const Nanoseconds start = os::Now();
   Nanoseconds deadline = start + patience;
@@ -45,7 +45,7 @@ void SettleAll(Nanoseconds patience) {
   for (;;) {
     const bool waiting = Settle();
     const bool in_hand = object::CountInHand() != 0;
-    if (!waiting && !in_hand) return;
+    if (!waiting && !in_hand) return true;
     const Nanoseconds now = os::Now();
     // What this thread's own destructors have dropped, and so on along a list: as long as there is
     // progress, but not for ever.
@@ -55,9 +55,9 @@ void SettleAll(Nanoseconds patience) {
       // Everything that waited at the start has gone; what else waits was dropped since.
       reclaimed =
           reclaimed || object::RetiredBytes() == 0 || object::CountReclaimed() >= last_batch;
-      if (reclaimed && !in_hand && object::CountLeftOver() == 0) return;
+      if (reclaimed && !in_hand && object::CountLeftOver() == 0) return true;
     }
-    if (now >= deadline) return;
+    if (now >= deadline) return false;
     if (progress() == settled) backoff.Pause();
     settled = progress();
   }

@@ -12,8 +12,8 @@ namespace reef::collector {
 bool Settle();
 // The same, repeated until everything that waits at the call is settled, in whosever hands it is,
 // and what the calling thread's destructors drop meanwhile; or nothing more could be for
-// `patience`. What other threads go on dropping is not waited for.
-void SettleAll(Nanoseconds patience);
+// `patience`: then false. What other threads go on dropping is not waited for.
+bool SettleAll(Nanoseconds patience);
 
 // Moves the heap's empty slabs one step on their way: off their lists, through a grace period, back
 // to the supply, their memory to the system. True if there is more to do. No collection is armed.

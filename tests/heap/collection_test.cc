@@ -165,6 +165,22 @@ TEST(AutomaticCollectionTest, CyclesBeyondTheGrowthAreReclaimedUnasked) {
   EXPECT_EQ(lives.now(), 0);
 }
 
+TEST_F(CollectionTest, SleepingScopeMakesCollectRunOnceNotAgainAndAgain) {
+  AtomicRef<Node> place(heap_->Make<Node>(lives_));
+  {
+    const test::Sleeper sleeper;
+    place.Store(nullptr);  // retired: it waits for the sleeper
+    EXPECT_EQ(heap_->Collect().cycles, 1u);
+    MakeCycles(*heap_, lives_, 1);
+    const CollectionReport report = heap_->Collect();
+    EXPECT_EQ(report.objects, 2u);
+    EXPECT_EQ(report.cycles, 2u) << "again after a find, and no more";
+    EXPECT_EQ(lives_.now(), 1);
+  }
+  (void)heap_->Collect();
+  EXPECT_EQ(lives_.now(), 0);
+}
+
 TEST(AutomaticCollectionTest, GarbageIsBoundedWhileItIsProduced) {
   const std::unique_ptr<Heap> heap = test::NewHeap(EagerOptions());
   Lives lives;

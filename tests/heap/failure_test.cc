@@ -86,6 +86,19 @@ TEST_F(LimitTest, TryMakeSaysResourceExhausted) {
   EXPECT_EQ(lives_.begun(), static_cast<int64_t>(pages.size()));
 }
 
+// Nothing can be reclaimed, and a thread that sleeps in a scope does not change that.
+TEST_F(LimitTest, FailingAllocationCollectsOnce) {
+  const std::vector<Ref<Node>> nodes = Fill<Node>();
+  const auto fail = [&] {
+    const uint64_t before = heap_->Stats().collections;
+    EXPECT_FALSE(heap_->TryMake<Node>(lives_).ok());
+    return heap_->Stats().collections - before;
+  };
+  EXPECT_EQ(fail(), 1u);
+  test::Sleeper sleeper;
+  EXPECT_EQ(fail(), 1u);
+}
+
 TEST_F(LimitTest, MakeThrowsOutOfMemory) {
   const std::vector<Ref<Page>> pages = Fill<Page>();
   try {

@@ -155,6 +155,32 @@ class ConstantCollector {
   std::thread thread_;
 };
 
+// A thread that sleeps in a ReadScope, from construction to destruction.
+class Sleeper {
+ public:
+  Sleeper()
+      : thread_([this] {
+          const ReadScope scope;
+          asleep_.store(true, std::memory_order_release);
+          asleep_.notify_one();
+          wake_.wait(false, std::memory_order_acquire);
+        }) {
+    asleep_.wait(false, std::memory_order_acquire);
+  }
+  ~Sleeper() {
+    wake_.store(true, std::memory_order_release);
+    wake_.notify_one();
+    thread_.join();
+  }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+
+ private:
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> wake_{false};
+  std::thread thread_;
+};
+
 // A quiet heap, which at the end of each test must be sound and, what the test left unreachable
 // once collected, without a counted life.
 class QuietHeapTest : public ::testing::Test {
