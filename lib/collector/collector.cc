@@ -41,7 +41,7 @@ constexpr Nanoseconds kLongSleep = std::chrono::seconds(1);
 // How long a requested collection waits for scopes that hold retired objects back.
 constexpr Nanoseconds kSettlePatience = milliseconds(100);
 
-// Set on the collector thread.
+// Set on the collector thread, and on one that does its work while the process ends.
 constinit thread_local bool t_is_collector = false;
 
 class Collector {
@@ -67,6 +67,8 @@ class Collector {
   bool Tick(Nanoseconds now);
   CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency);
   void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency);
+  CollectionReport ServeHere(CollectedHeap* heap, bool emergency,
+                             std::unique_lock<std::mutex>* lock);
   struct Outcome {
     CollectionReport report;
     bool incomplete = false;  // another one, at once, may find what this one kept
@@ -124,7 +126,8 @@ void Collector::Start() {
 }
 
 // Parks the thread between two pieces of work, so that it runs no destructors while the program's
-// statics are destroyed. Called by exit() on a thread that may not be the collector's.
+// statics are destroyed. Called by exit() on a thread that may not be the collector's. Whoever asks
+// for a collection afterwards, the destructor of a static Heap first of all, runs it himself.
 void Collector::StopAtExit() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
@@ -147,14 +150,32 @@ void Collector::Leave(CollectedHeap* heap) {
 
 CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (stopping_) return {};
+  if (stopping_) return ServeHere(heap, emergency, &lock);
   const CollectionReport before = heap->totals;
   const uint64_t ticket = ++heap->requested;
   heap->emergency = heap->emergency || emergency;
   os::RingBellUrgently();
   changed_.wait(lock, [&] { return heap->served >= ticket || parked_; });
+  if (heap->served < ticket) return ServeHere(heap, emergency, &lock);
   // What was found since the call. Not the report of the request's own service: what this caller
   // made may have been found for another one's, and a later service may have come before it woke.
+  return Difference(heap->totals, before);
+}
+
+// While the process ends: does the work on the calling thread, whose the collector's state is then,
+// one thread after the other. Nothing if the collector thread could not be parked.
+CollectionReport Collector::ServeHere(CollectedHeap* heap, bool emergency,
+                                      std::unique_lock<std::mutex>* lock) {
+  changed_.wait(*lock, [this] { return !parked_ || !working_; });
+  if (!parked_) return {};
+  const CollectionReport before = heap->totals;
+  const uint64_t ticket = ++heap->requested;
+  working_ = true;
+  lock->unlock();
+  t_is_collector = true;
+  Serve(heap, ticket, emergency);
+  t_is_collector = false;
+  lock->lock();
   return Difference(heap->totals, before);
 }
 
@@ -275,6 +296,12 @@ bool Collector::HasAnyWork() { return HasWorkNow() || os::HasActivity(); }
 void Collector::ParkIfStopping() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (!stopping_) return;
+  // What was dropped before is destroyed before older statics are.
+  working_ = true;
+  lock.unlock();
+  (void)Settle();
+  lock.lock();
+  working_ = false;
   parked_ = true;
   changed_.notify_all();
   changed_.wait(lock, [] { return false; });

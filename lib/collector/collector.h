@@ -4,7 +4,7 @@
 // objects (every millisecond while there are any), returns empty slabs to the supply and their
 // memory to the system, empties the caches of threads that ended, and runs collections, one at a
 // time, asked for or due. It starts with the first heap and is never joined; at process exit it is
-// stopped between two pieces of work.
+// parked between two pieces of work, and who asks for a collection after that runs it himself.
 #ifndef REEF_LIB_COLLECTOR_COLLECTOR_H_
 #define REEF_LIB_COLLECTOR_COLLECTOR_H_
 

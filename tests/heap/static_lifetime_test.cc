@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <future>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -71,6 +72,24 @@ TEST(StaticLifetimeTest, ThreadLocalsOfTheMainThreadDropTheirRefsAtExit) {
     std::exit(0);
   };
   EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "^local dies\nstatic dies\n$");
+}
+
+// The Heap's destructor comes after the collector thread has been parked.
+TEST(StaticLifetimeTest, StaticHeapReclaimsItsCyclesAndWhatIsRetiredAtExit) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the child needs a collector thread to park
+  const auto child = [] {
+    static std::unique_ptr<Heap> heap;
+    static AtomicRef<Speaker> published;
+    heap = test::NewHeap();
+    published.Store(heap->Make<Speaker>("published"));
+    {
+      const Ref<Speaker> cycle = heap->Make<Speaker>("cycle");
+      cycle->next = cycle;
+    }
+    std::exit(0);
+  };
+  // Nothing else: no warning of objects that are still referred to.
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "^published dies\ncycle dies\n$");
 }
 
 TEST(StaticLifetimeTest, ThreadsMayOutliveMain) {
