@@ -32,7 +32,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// While biases or retired objects wait.
+// While biases or retired objects wait; without progress twice as long each time, up to a tick.
 constexpr Nanoseconds kShortSleep = milliseconds(1);
 // While memory is on its way back, or the program has been active; also the pacer's period.
 constexpr Nanoseconds kTick = milliseconds(50);
@@ -62,6 +62,8 @@ class Collector {
   void ParkIfStopping();
   bool HasRequest();
   static bool HasSmallWork();
+  static bool HasUntriedWork();
+  void RestFromSmallWork();
   static bool HasWorkNow();
   static bool HasAnyWork();
   bool Tick(Nanoseconds now);
@@ -91,6 +93,9 @@ class Collector {
   Nanoseconds last_tick_{};
   Nanoseconds last_settle_{};
   Nanoseconds last_poll_{};
+  Nanoseconds nap_ = kShortSleep;
+  uint64_t settled_ = 0;    // entries settled and batches reclaimed, before the last nap
+  uint64_t left_over_ = 0;  // entries left over then
 };
 
 // Never destroyed: it outlives all static and thread_local destructors.
@@ -290,6 +295,26 @@ bool Collector::HasSmallWork() {
   return object::CountPending() != 0 || object::RetiredBytes() != 0;
 }
 
+bool Collector::HasUntriedWork() {
+  return Get().HasRequest() || object::CountUntried() != 0 ||
+         object::CountLeftOver() > Get().left_over_;
+}
+
+// What waits may wait for a thread that is stopped in a count, or sleeps in a scope: it is looked
+// at less and less often. A new entry is tried within a millisecond all the same.
+void Collector::RestFromSmallWork() {
+  const uint64_t settled = object::CountSettled() + object::CountReclaimed();
+  const bool stuck = settled == settled_ && !HasUntriedWork();
+  settled_ = settled;
+  left_over_ = object::CountLeftOver();
+  nap_ = stuck ? std::min(2 * nap_, kTick) : kShortSleep;
+  if (stuck) {
+    os::Doze(nap_, &HasUntriedWork);
+  } else {
+    os::Nap(nap_, [] { return Get().HasRequest(); });
+  }
+}
+
 bool Collector::HasWorkNow() { return Get().HasRequest() || HasSmallWork(); }
 bool Collector::HasAnyWork() { return HasWorkNow() || os::HasActivity(); }
 
@@ -330,8 +355,9 @@ void Collector::Loop() {
     EndWork();
     if (HasRequest()) continue;
     if (HasSmallWork()) {
-      os::Nap(kShortSleep, [] { return Get().HasRequest(); });
+      RestFromSmallWork();
     } else {
+      nap_ = kShortSleep;
       os::SleepUntilRung(quiet ? kLongSleep : kTick, quiet ? &HasAnyWork : &HasWorkNow);
       if (os::HasActivity()) quiet = false;
     }

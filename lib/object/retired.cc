@@ -54,7 +54,7 @@ void Retire(Slot* slot, Header* header) {
   } while (!slot->retired.compare_exchange_weak(head, header, std::memory_order_seq_cst,
                                                 std::memory_order_relaxed));
   REEF_CHAOS_POINT("retired");
-  os::RingBell();
+  os::RingBellForMore();
   if (before / kRetiredBytes != (before + bytes) / kRetiredBytes) (void)ReclaimRetired(slot);
 }
 

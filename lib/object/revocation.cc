@@ -1,6 +1,7 @@
 #include "lib/object/revocation.h"
 
 #include <atomic>
+#include <utility>
 
 #include "lib/object/dying.h"
 #include "lib/os/bell.h"
@@ -149,13 +150,19 @@ void RevokeFrom(Slot* slot, Slot& from) {
 
 void RevokeLeftOver(Slot* slot) {
   if (g_left_over_count.load(std::memory_order_relaxed) == 0) return;
+  // All of them with one membarrier: an owner that is stopped in the middle of a count leaves its
+  // entry for as long as that lasts.
+  Entry entries[kPendingEntries];
+  int count = 0;
   for (auto& left_over : g_left_over) {
     if (left_over.load(std::memory_order_relaxed) == 0) continue;
-    Entry entry = Unpack(left_over.exchange(0, std::memory_order_acq_rel));
+    const Entry entry = Unpack(left_over.exchange(0, std::memory_order_acq_rel));
     if (entry.header == nullptr) continue;
     g_left_over_count.fetch_sub(1, std::memory_order_relaxed);
-    Revoke(slot, &entry, 1);
+    entries[count++] = entry;
+    if (count == kPendingEntries) Revoke(slot, entries, std::exchange(count, 0));
   }
+  Revoke(slot, entries, count);
 }
 
 }  // namespace
@@ -194,7 +201,9 @@ bool RevokeAllPending(Slot* slot) {
   return CountPending() != 0;
 }
 
-uint64_t CountPending() {
+uint64_t CountPending() { return CountUntried() + CountLeftOver(); }
+
+uint64_t CountUntried() {
   uint64_t count = 0;
   threads::ForEachSlot([&count](const Slot& slot) {
     for (const auto& pending : slot.pending) {
@@ -202,7 +211,7 @@ uint64_t CountPending() {
       if (pending.load(std::memory_order_acquire) != 0) ++count;
     }
   });
-  return count + CountLeftOver();
+  return count;
 }
 
 uint64_t CountLeftOver() {

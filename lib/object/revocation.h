@@ -46,6 +46,8 @@ uint64_t CountSettled();
 // Entries that wait; those of them whose owner stood in the middle of an operation. Snapshots.
 uint64_t CountPending();
 uint64_t CountLeftOver();
+// Entries that no revoker has tried yet. A snapshot, at least those entered before the call.
+uint64_t CountUntried();
 
 }  // namespace reef::object
 

@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint32_t kAwake = 0;
 constexpr uint32_t kNapping = 1;
-constexpr uint32_t kAsleep = 2;
+constexpr uint32_t kDozing = 2;
+constexpr uint32_t kAsleep = 3;
 
 // Sequentially consistent on both sides (see the header).
 std::atomic<uint32_t> g_collector{kAwake};
@@ -22,19 +23,23 @@ void Rest(uint32_t state, std::chrono::nanoseconds timeout, bool (*has_work)()) 
   g_collector.store(kAwake, std::memory_order_seq_cst);
 }
 
-}  // namespace
-
-void RingBell() {
+// Wakes a collector that rests at least as deeply as `lightest`.
+void Ring(uint32_t lightest) {
   uint32_t state = g_collector.load(std::memory_order_seq_cst);
-  if (state != kAsleep) return;
+  if (state < lightest) return;
   if (g_collector.compare_exchange_strong(state, kAwake, std::memory_order_seq_cst)) {
     FutexWakeAll(g_collector);
   }
 }
 
+}  // namespace
+
+void RingBell() { Ring(kDozing); }
+void RingBellForMore() { Ring(kAsleep); }
+
 void NoteActivity() {
   if (g_active.load(std::memory_order_relaxed)) return;
-  if (!g_active.exchange(true, std::memory_order_seq_cst)) RingBell();
+  if (!g_active.exchange(true, std::memory_order_seq_cst)) RingBellForMore();
 }
 
 bool HasActivity() { return g_active.load(std::memory_order_relaxed); }
@@ -49,6 +54,10 @@ void RingBellUrgently() {
 
 void SleepUntilRung(std::chrono::nanoseconds timeout, bool (*has_work)()) {
   Rest(kAsleep, timeout, has_work);
+}
+
+void Doze(std::chrono::nanoseconds timeout, bool (*has_new_work)()) {
+  Rest(kDozing, timeout, has_new_work);
 }
 
 void Nap(std::chrono::nanoseconds timeout, bool (*has_urgent_work)()) {

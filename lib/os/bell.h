@@ -12,20 +12,26 @@
 namespace reef::os {
 
 // Any thread: there is work that may wait a millisecond. It must have been published by a
-// sequentially consistent read-modify-write. Wakes a collector that sleeps, not one that naps.
+// sequentially consistent read-modify-write. Wakes a collector that sleeps or dozes, not one that
+// naps.
 void RingBell();
+// The same for work that cannot be done while what is there already waits. Wakes a collector that
+// sleeps, not one that dozes or naps.
+void RingBellForMore();
 // Any thread: memory has been taken or freed, so the pacer should look before long. Rings at most
 // once until the collector has taken note.
 void NoteActivity();
 // Collector thread: whether there was any since the last call.
 bool TakeActivity();
 bool HasActivity();
-// Any thread: somebody waits for the collector. Wakes it in either case; fences itself.
+// Any thread: somebody waits for the collector. Wakes it in any case; fences itself.
 void RingBellUrgently();
 
 // Collector thread. Sleeps until rung or `timeout` has passed; `has_work` is asked once more after
 // the sleeper has announced itself.
 void SleepUntilRung(std::chrono::nanoseconds timeout, bool (*has_work)());
+// The same while there is work that cannot be done yet: RingBellForMore does not end it.
+void Doze(std::chrono::nanoseconds timeout, bool (*has_new_work)());
 // The same, but only an urgent ring ends it: lets small work gather.
 void Nap(std::chrono::nanoseconds timeout, bool (*has_urgent_work)());
 

@@ -2,6 +2,8 @@
 
 #include "reef/stats.h"
 
+#include <sys/resource.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -116,6 +118,31 @@ TEST(StatsTest, PendingWorkIsDoneWithoutBeingAskedFor) {
   std::thread([&] { nodes.clear(); }).join();
   EXPECT_TRUE(test::Eventually([&] { return heap->Stats().pending_revocations == 0; }));
   EXPECT_EQ(lives.now(), 0);
+}
+
+// How often the threads of this process have gone to sleep.
+int64_t CountSleeps() {
+  rusage usage{};
+  EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+  return usage.ru_nvcsw;
+}
+
+TEST(StatsTest, WorkThatMustWaitIsLookedAtLessAndLessOften) {
+  const std::unique_ptr<Heap> heap = NewHeap();
+  Lives lives;
+  AtomicRef<Node> place(heap->Make<Node>(lives));
+  {
+    const test::Sleeper sleeper;
+    place.Store(nullptr);  // retired: nobody can destroy it now
+    const int64_t before = CountSleeps();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    EXPECT_LT(CountSleeps() - before, 150) << "the collector gets up every millisecond";
+    // Other work is done as ever.
+    Ref<Node> node = heap->Make<Node>(lives);
+    std::thread([&] { node.Reset(); }).join();
+    EXPECT_TRUE(test::Eventually([&] { return lives.now() == 1; }));
+  }
+  EXPECT_TRUE(test::Eventually([&] { return lives.now() == 0; }));
 }
 
 TEST(StatsTest, PhasesHaveNames) {

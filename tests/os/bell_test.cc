@@ -57,6 +57,31 @@ TEST(BellTest, NoRingIsLost) { ExchangeRings(&RingBell, &SleepUntilRung); }
 TEST(BellTest, NoUrgentRingIsLost) { ExchangeRings(&RingBellUrgently, &SleepUntilRung); }
 TEST(BellTest, NoUrgentRingIsLostByANap) { ExchangeRings(&RingBellUrgently, &Nap); }
 
+TEST(BellTest, NoRingIsLostByADoze) { ExchangeRings(&RingBell, &Doze); }
+TEST(BellTest, NoUrgentRingIsLostByADoze) { ExchangeRings(&RingBellUrgently, &Doze); }
+TEST(BellTest, NoRingForMoreIsLost) { ExchangeRings(&RingBellForMore, &SleepUntilRung); }
+
+// How often a collector that rests for `time` is woken while it is rung all the time.
+int WakesWhileRung(void (*ring)(), void (*rest)(std::chrono::nanoseconds, bool (*)()),
+                   std::chrono::milliseconds time) {
+  std::atomic<bool> done{false};
+  std::thread ringer([&] {
+    while (!done.load()) ring();
+  });
+  const Nanoseconds start = Now();
+  int wakes = 0;
+  for (; Now() - start < time; ++wakes) rest(time, &HasNone);
+  done.store(true);
+  ringer.join();
+  return wakes;
+}
+
+TEST(BellTest, RingForMoreEndsNeitherDozeNorNap) {
+  constexpr std::chrono::milliseconds kTime(20);
+  EXPECT_LE(WakesWhileRung(&RingBellForMore, &Doze, kTime), 2);
+  EXPECT_LE(WakesWhileRung(&RingBell, &Nap, kTime), 2);
+}
+
 TEST(BellTest, ActivityIsTakenOnce) {
   (void)TakeActivity();
   EXPECT_FALSE(HasActivity());
