@@ -168,7 +168,7 @@ void Cycle::Mark() {
   } while (TakeLogs() && !Failed());
 }
 
-void Cycle::Condemn() { collector::Condemn(*heap_->space, black_, &report_); }
+void Cycle::Condemn() { collector::Condemn(*heap_->space, black_, &report_, poll_); }
 
 void Cycle::Disarm() {
   g_mode.store(threads::IdleMode(), std::memory_order_release);
@@ -210,7 +210,7 @@ CollectionReport Cycle::Run() {
     Condemn();
     Disarm();
     StartPhase(Phase::kClear);
-    if (report_.objects != 0) ClearGarbage(*heap_->space, black_, slot);
+    if (report_.objects != 0) ClearGarbage(*heap_->space, black_, slot, poll_);
     StartPhase(Phase::kFree);
     if (report_.objects != 0) FreeGarbage(*heap_->space, black_, slot, poll_);
   }

@@ -89,8 +89,11 @@ void FreeSlabGarbage(Slab& slab, uint8_t black, Slot* slot) {
 
 }  // namespace
 
-void Condemn(const Space& space, uint8_t black, CollectionReport* report) {
+void Condemn(const Space& space, uint8_t black, CollectionReport* report, void (*poll)()) {
   ForEachTracedSlab(space, [&](Slab& slab) {
+    // What it does, other threads may be doing at this moment: it reaches nothing white (I7), what
+    // it makes is black, and slabs keep their layout.
+    poll();
     uint64_t found = 0;
     const size_t ahead = 8 * slab.block_bytes;
     ForEachBlock(slab, [&](Header* header) {
@@ -110,18 +113,21 @@ void Condemn(const Space& space, uint8_t black, CollectionReport* report) {
   });
 }
 
-void ClearGarbage(const Space& space, uint8_t black, Slot* slot) {
+void ClearGarbage(const Space& space, uint8_t black, Slot* slot, void (*poll)()) {
   ClearVisitor visitor(slot);
-  // Deaths are listed, not yet carried out: destructors run in the next phase.
-  slot->draining = true;
   ForEachTracedSlab(space, [&](Slab& slab) {
     if (!slab.has_garbage) return;
+    // May carry out deaths that were listed: what dies by clearing was not white, so what it
+    // reaches was not condemned.
+    poll();
+    // Deaths are listed, not carried out in the middle of somebody's Trace.
+    slot->draining = true;
     ForEachBlock(slab, [&](Header* header) {
       if (!IsCondemned(header, black)) return;
       internal::TypeInfoOf(header)->trace(header->Payload(), visitor);
     });
+    slot->draining = false;
   });
-  slot->draining = false;
 }
 
 void FreeGarbage(const Space& space, uint8_t black, Slot* slot, void (*poll)()) {

@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 
+#include "lib/object/dying.h"
 #include "lib/object/revocation.h"
 #include "tests/collector/support.h"
 
@@ -68,10 +69,10 @@ class SweeperTest : public CollectorTest {
   }
   CollectionReport CondemnAll() {
     CollectionReport report;
-    Condemn(space(), kBlack, &report);
+    Condemn(space(), kBlack, &report, &NoPoll);
     return report;
   }
-  void Clear() { ClearGarbage(space(), kBlack, CurrentSlot()); }
+  void Clear() { ClearGarbage(space(), kBlack, CurrentSlot(), &NoPoll); }
   void Free() {
     g_polls = 0;
     FreeGarbage(space(), kBlack, CurrentSlot(), &CountPoll);
@@ -128,7 +129,7 @@ TEST_F(SweeperTest, WhiteLivingObjectsAreCondemned) {
   CollectionReport report;
   report.objects = 5;
   report.bytes = 7;
-  Condemn(space(), kBlack, &report);
+  Condemn(space(), kBlack, &report, &NoPoll);
   EXPECT_EQ(report.objects, 5u + 2u) << "added to what was there";
   EXPECT_EQ(report.bytes, 7u + 2 * SlabOf(Header::Of(garbage))->block_bytes);
   for (Node* node : {garbage, garbage->next.get()}) {
@@ -378,6 +379,44 @@ TEST_F(SweeperTest, LargeObjectsRunGoesBack) {
   EXPECT_EQ(StageOf(two), Stage::kFree);
   EXPECT_EQ(UsedBlocks(), 0u);
   EXPECT_EQ((std::set<Large*>{NewLarge(), NewLarge()}), (std::set<Large*>{one, two}));
+}
+
+// What a poll may do at worst: everything that is due on this thread, here and now.
+int g_drains = 0;
+Witness* g_dropped = nullptr;
+void DrainInPoll() {
+  ++g_drains;
+  // A drop that had waited until now.
+  if (g_dropped != nullptr) DropRoot(std::exchange(g_dropped, nullptr));
+  object::Drain(CurrentSlot());
+}
+
+TEST_F(SweeperTest, OtherWorkIsDoneBetweenSlabsAndDoesNotDisturb) {
+  constexpr int kCount = 5'000;
+  for (int i = 0; i < kCount; ++i) {
+    Node* garbage = MakeGarbage();
+    // Dies by clearing, and owns another one.
+    Node* living = Paint(NewNode());
+    Node* below = Paint(NewNode());
+    Point(living->next, below);
+    DropRoot(below);
+    Point(garbage->other, living);
+    DropRoot(living);
+  }
+  g_dropped = Paint(New<Witness>(&ends_));
+  g_drains = 0;
+  CollectionReport report;
+  Condemn(space(), kBlack, &report, &DrainInPoll);
+  EXPECT_EQ(report.objects, 2u * kCount);
+  EXPECT_EQ(ends_, 1) << "the drop did not wait for the sweep";
+  const int condemn_drains = g_drains;
+  EXPECT_GT(condemn_drains, 5);
+  ClearGarbage(space(), kBlack, CurrentSlot(), &DrainInPoll);
+  EXPECT_GT(g_drains, condemn_drains + 5);
+  EXPECT_FALSE(CurrentSlot()->draining);
+  Free();
+  EXPECT_EQ(ends_, 1 + 4 * kCount);
+  EXPECT_EQ(UsedBlocks(), 0u);
 }
 
 }  // namespace
