@@ -45,7 +45,9 @@ struct HeapOptions {
   // both must be exceeded. Recent yields scale the percentage between half and four times this.
   int growth_percent = 100;
   uint64_t growth_bytes = uint64_t{8} << 20;
-  // The largest share of one core that automatic collections may take, in percent, 1 to 100.
+  // The largest share of one core that automatic collections may take, in percent, 1 to 100. It
+  // holds while growth stays below twice what makes a collection due; from there on the share is
+  // lifted, and at four times it is no limit any more.
   int collector_cpu_percent = 25;
   // Threads that mark, 1 to 16. More than one uses oneTBB.
   int marker_threads = 1;

@@ -53,6 +53,9 @@ struct HeapStats {
   // heaps).
   uint64_t pending_revocations = 0;
   uint64_t retired_bytes = 0;
+  // Bytes of traced objects made since the last collection and still in use: no more of them can be
+  // garbage that waits for the next one, but for what was dropped during the last one.
+  uint64_t uncollected_bytes = 0;
   // Over all collections of this heap.
   uint64_t collections = 0;
   uint64_t collections_aborted = 0;

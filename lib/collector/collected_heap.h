@@ -58,7 +58,8 @@ struct CollectedHeap {
   // Under the collector's mutex.
   uint64_t requested = 0;
   uint64_t served = 0;
-  bool emergency = false;  // a request wants the memory back as well
+  bool emergency = false;   // a request wants the memory back as well
+  uint64_t bytes_left = 0;  // traced bytes in use after the last collection
   CollectionReport last;
   CollectionReport totals;
 

@@ -245,6 +245,7 @@ Collector::Outcome Collector::RunCycle(CollectedHeap* heap) {
   NoteCollection(heap, report, suspects, bytes, aborted || cycle.conservative());
   const bool incomplete = aborted || (cycle.conservative() && !cycle.WaitsForScope());
   const std::lock_guard<std::mutex> lock(mutex_);
+  heap->bytes_left = heap->pacing.traced_bytes;
   heap->last = report;
   AddReport(&heap->totals, report);
   return {report, incomplete};
@@ -372,6 +373,11 @@ void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
   stats->garbage_bytes = heap->totals.bytes;
   for (int i = 0; i < kPhases; ++i) stats->phase_time[i] = heap->totals.phase_time[i];
   stats->last_collection = heap->last;
+  if (stats->uncollected_bytes > heap->bytes_left) {
+    stats->uncollected_bytes -= heap->bytes_left;
+  } else {
+    stats->uncollected_bytes = 0;
+  }
 }
 
 }  // namespace

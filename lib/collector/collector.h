@@ -28,7 +28,8 @@ const char* WhyNotCollect();
 // Waits for a collection that begins after the call. `emergency`: also returns all free memory.
 CollectionReport Collect(CollectedHeap* heap, bool emergency);
 
-// Fills in what the collector knows: totals of this heap, its last collection.
+// Fills in what the collector knows: totals of this heap, its last collection; and takes what that
+// has left from stats->uncollected_bytes, where the caller has put the traced bytes in use.
 void FillStats(CollectedHeap* heap, HeapStats* stats);
 // True while a collection of the heap is under way. A snapshot.
 bool IsCollecting(const CollectedHeap* heap);

@@ -9,6 +9,19 @@ namespace {
 
 // Suspects without growth: cycles of a program that allocates little are collected this often.
 constexpr Nanoseconds kQuietInterval = std::chrono::seconds(2);
+// Growth, in multiples of the goal, up to which the share of a core is kept, and from which on it
+// is no longer looked at.
+constexpr double kShareGoals = 2;
+constexpr double kMostGoals = 4;
+
+// Growth that makes a collection due.
+uint64_t GrowthGoal(const CollectedHeap& heap) {
+  const Pacing& pacing = heap.pacing;
+  const int percent =
+      pacing.scaled_percent != 0 ? pacing.scaled_percent : heap.options.growth_percent;
+  return std::max(heap.options.growth_bytes,
+                  pacing.traced_bytes / 100 * static_cast<uint64_t>(percent));
+}
 
 }  // namespace
 
@@ -29,19 +42,24 @@ uint64_t TracedBytes(const Space& space) {
 bool IsDue(const CollectedHeap& heap, Nanoseconds now) {
   const Pacing& pacing = heap.pacing;
   if (!heap.options.automatic) return false;
-  const Nanoseconds since = now - pacing.ended;
-  const Nanoseconds rest =
-      pacing.duration * (100 - heap.options.cpu_percent) / heap.options.cpu_percent;
-  if (since < rest) return false;
   // One that was aborted, or kept something only conservatively, is repeated even so, but not at
   // once: a ReadScope that stays open must not keep the collector busy.
   if (!pacing.due && CountSuspects() == pacing.suspects) return false;
-  if (since > kQuietInterval) return true;
-  const int percent =
-      pacing.scaled_percent != 0 ? pacing.scaled_percent : heap.options.growth_percent;
-  const uint64_t growth = std::max(heap.options.growth_bytes,
-                                   pacing.traced_bytes / 100 * static_cast<uint64_t>(percent));
-  return TracedBytes(*heap.space) > pacing.traced_bytes + growth;
+  const Nanoseconds since = now - pacing.ended;
+  const Nanoseconds rest =
+      pacing.duration * (100 - heap.options.cpu_percent) / heap.options.cpu_percent;
+  if (since >= rest && since > kQuietInterval) return true;
+  const uint64_t bytes = TracedBytes(*heap.space);
+  const uint64_t grown = bytes > pacing.traced_bytes ? bytes - pacing.traced_bytes : 0;
+  const uint64_t goal = GrowthGoal(heap);
+  if (grown <= goal) return false;
+  // The share of a core holds as long as growth stays near the goal. Beyond it the rest shrinks, to
+  // nothing at kMostGoals: garbage must not pile up because collecting it takes long.
+  const double goals =
+      static_cast<double>(grown) / static_cast<double>(std::max<uint64_t>(goal, 1));
+  if (goals >= kMostGoals) return true;
+  const double kept = std::min(1.0, (kMostGoals - goals) / (kMostGoals - kShareGoals));
+  return since >= std::chrono::duration_cast<Nanoseconds>(rest * kept);
 }
 
 void NoteCollection(CollectedHeap* heap, const CollectionReport& report, uint64_t suspects_before,

@@ -23,6 +23,7 @@ HeapStats TakeStatistics(collector::CollectedHeap* heap) {
     } else {
       stats.live_objects += used;
       stats.live_bytes += bytes;
+      if (internal::IsTraced(slab.kind)) stats.uncollected_bytes += bytes;
     }
     const uint64_t carved = slab.carved.load(std::memory_order_relaxed);
     if (carved > used) stats.cached_bytes += (carved - used) * slab.block_bytes;

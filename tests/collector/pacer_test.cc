@@ -60,6 +60,27 @@ TEST_F(PacerTest, ShareOfACoreIsBounded) {
   EXPECT_TRUE(DueIn(seconds(31)));
 }
 
+TEST_F(PacerTest, ShareIsLiftedAsGrowthRunsAway) {
+  Suspect();
+  heap_.options.cpu_percent = 25;
+  heap_.options.growth_bytes = 10'000;
+  heap_.pacing.duration = seconds(10);  // at its share it rests for thirty
+  const auto grow_to = [this](uint64_t bytes) {
+    while (TracedBytes(space()) < bytes) NewNode();
+  };
+  grow_to(19'000);
+  EXPECT_FALSE(DueIn(seconds(29)));
+  EXPECT_TRUE(DueIn(seconds(31)));
+  grow_to(30'000);
+  EXPECT_FALSE(DueIn(seconds(13)));
+  EXPECT_TRUE(DueIn(seconds(16)));
+  grow_to(41'000);
+  EXPECT_TRUE(DueIn(Nanoseconds(1)));
+  // Never without a suspect.
+  heap_.pacing.suspects = CountSuspects();
+  EXPECT_FALSE(DueIn(seconds(1000)));
+}
+
 TEST_F(PacerTest, WhatMustBeRepeatedIsDueWithoutSuspects) {
   NoteCollection(&heap_, {}, CountSuspects(), 0, true);
   EXPECT_FALSE(DueIn(Nanoseconds(1)));

@@ -181,18 +181,31 @@ TEST_F(CollectionTest, SleepingScopeMakesCollectRunOnceNotAgainAndAgain) {
   EXPECT_EQ(lives_.now(), 0);
 }
 
+// A producer that nothing holds back, and a collector that may take a hundredth of a core as long
+// as that is enough: what is produced is many times the bound.
 TEST(AutomaticCollectionTest, GarbageIsBoundedWhileItIsProduced) {
-  const std::unique_ptr<Heap> heap = test::NewHeap(EagerOptions());
+  constexpr uint64_t kGrowth = uint64_t{16} << 20;
+  HeapOptions options;
+  options.reserve_bytes = uint64_t{8} << 30;
+  options.growth_bytes = kGrowth;
+  options.collector_cpu_percent = 1;
+  const std::unique_ptr<Heap> heap = test::NewHeap(options);
   Lives lives;
   uint64_t peak = 0;
-  const size_t rounds = test::Sized(400, 40);
-  for (size_t i = 0; i < rounds; ++i) {
-    MakeCycles(*heap, lives, 5'000);  // a MiB
-    // As a server would: requests do not come faster than the collector's share of a core.
-    ASSERT_TRUE(Eventually([&] { return heap->Stats().live_bytes < (uint64_t{16} << 20); }));
-    peak = std::max(peak, heap->Stats().live_bytes);
+  uint64_t produced = 0;
+  const uint64_t least = test::Sized(1024, 128) << 20;
+  while (produced < least) {
+    MakeCycles(*heap, lives, 5'000);
+    produced += 10'000 * (sizeof(Node) + 16);
+    peak = std::max(peak, heap->Stats().uncollected_bytes);
   }
-  EXPECT_LT(peak, uint64_t{20} << 20);
+  EXPECT_GE(heap->Stats().collections, 2u);
+  // Four goals, and what is produced until the collector has looked and has reclaimed as much.
+  EXPECT_LT(peak, 16 * kGrowth);
+  EXPECT_LT(peak, produced / 2);
+  (void)heap->Collect();
+  EXPECT_EQ(lives.now(), 0);
+  EXPECT_EQ(heap->Stats().uncollected_bytes, 0u);
 }
 
 TEST(AutomaticCollectionTest, SwitchedOffItNeverHappens) {
