@@ -75,6 +75,7 @@ template <typename T>
 }
 
 // An atomic root: globals, statics, members of ordinary classes. Empty at first. Null is a value.
+// (Inside a managed object it makes a root there; checked builds report it: use AtomicMember.)
 template <typename T>
 class AtomicRef {
  public:
@@ -92,11 +93,13 @@ class AtomicRef {
   void Store(Ref<T> desired) noexcept { (void)Exchange(std::move(desired)); }
   // Replaces the target and returns the former one.
   Ref<T> Exchange(Ref<T> desired) noexcept {
+    CheckPlace(desired.get());
     return Ref<T>::FromOwned(static_cast<T*>(
         internal::ExchangePublished(cell_, internal::Kind::kExt, Plain(desired.Release()))));
   }
   // Stores `desired` if the target is `expected`. On failure loads the target into `expected`.
   bool CompareExchange(Ref<T>& expected, Ref<T> desired) noexcept {
+    CheckPlace(desired.get());
     if (internal::CompareExchangePublished(cell_, internal::Kind::kExt, Plain(expected.get()),
                                            Plain(desired.get()))) {
       (void)desired.Release();
@@ -113,6 +116,9 @@ class AtomicRef {
 
  private:
   static void* Plain(const T* pointer) { return const_cast<std::remove_const_t<T>*>(pointer); }
+  void CheckPlace(const T* target) const {
+    if (REEF_IS_CHECKED && target != nullptr) internal::CheckRootPlace(this);
+  }
 
   std::atomic<void*> cell_{nullptr};
 };

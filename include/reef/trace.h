@@ -13,6 +13,12 @@
 //    cycle from being found, or let its target be collected early: visit them all.
 //  - Trace runs on collector threads while other threads use the object. It reads nothing but
 //    Reef's own fields, which are safe to read then, allocates nothing and throws nothing.
+//  - It is public and const. One that is not const does not compile with Make; a private one, or
+//  one
+//    with other parameters, cannot be told from none: the type is a leaf, and checked builds abort
+//    at the first store to an edge in it.
+//  - A type that inherits its base's Trace and adds edges needs one of its own, which visits both.
+//    Nobody can tell that it lacks one.
 //  - A std container of edges cannot be visited: it may reallocate during the visit. Use
 //    reef::Vector.
 //

@@ -9,6 +9,7 @@
 #include "lib/object/bias.h"
 #include "lib/object/dying.h"
 #include "lib/object/revocation.h"
+#include "lib/object/subject.h"
 #include "lib/os/chaos.h"
 #include "reef/internal/edge.h"
 #include "reef/internal/slab.h"
@@ -138,6 +139,15 @@ REEF_INLINE bool DropSharedLeaf(Header* header) {
   }
 }
 
+// From here on the field of that kind stays as it is, and with it the object, until the collector
+// finds it unreachable. A full ext field keeps it a root.
+void TurnSticky(Header* header) {
+  if ((header->SetFlags(kSticky) & kSticky) != 0) return;
+  Warn("an object has more references than can be counted",
+       "it is now freed by collections only (and never, if these are roots)",
+       object::SubjectOf(header));
+}
+
 }  // namespace
 
 void SpillLocal(Header* header, uint32_t local) {
@@ -147,7 +157,7 @@ void SpillLocal(Header* header, uint32_t local) {
     if ((local & top) == 0) continue;
     // Shared first: at no moment does the sum of both read too low.
     if (IsFull(header->Shared(std::memory_order_relaxed), kind)) {
-      (void)header->SetFlags(kSticky);
+      TurnSticky(header);
     } else {
       header->AddShared(UnitOf(kind) * static_cast<uint64_t>(kSpillCount));
     }
@@ -159,15 +169,7 @@ void SpillLocal(Header* header, uint32_t local) {
 void IncrementSharedSlow(Header* header, Kind kind) {
   const uint64_t word = header->Shared(std::memory_order_relaxed);
   if ((word & (kImmortal | kDead)) != 0) return;
-  if (IsFull(word, kind)) {
-    // From here the field stays as it is, and with it the object, until the collector finds it
-    // unreachable. A full ext field keeps it a root.
-    if ((header->SetFlags(kSticky) & kSticky) == 0) {
-      Warn("an object has more references than can be counted",
-           "it is now freed by collections only (and never, if these are roots)");
-    }
-    return;
-  }
+  if (IsFull(word, kind)) return TurnSticky(header);
   header->AddShared(UnitOf(kind));
 }
 

@@ -4,6 +4,7 @@
 
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/subject.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
 #include "reef/internal/check.h"
@@ -108,8 +109,9 @@ void FreeUnborn(Header* header) {
   const uint64_t word = header->Shared(std::memory_order_acquire);
   const bool as_born =
       (word == kSharedInit && counts == kLocalExt) || word == (kSharedInit | kMerged) + kSharedExt;
-  REEF_CHECK(as_born, "a constructor threw after it had handed out a reference to its object",
-             "make references to an object once it is made, in a factory function for example");
+  REEF_CHECK_OF(as_born, object::SubjectOf(header),
+                "a constructor threw after it had handed out a reference to its object",
+                "make references to an object once it is made, in a factory function for example");
   object::FreeObject(CurrentSlot(), header);
 }
 

@@ -2,7 +2,9 @@
 #include <atomic>
 
 #include "lib/memory/heap_table.h"
+#include "lib/object/subject.h"
 #include "reef/internal/check.h"
+#include "reef/internal/count.h"
 #include "reef/internal/edge.h"
 #include "reef/internal/slab.h"
 #include "reef/internal/type_info.h"
@@ -28,15 +30,16 @@ void CheckEdgePlace(const void* edge) {
   REEF_CHECK(slab == nullptr || slab->kind != SlabKind::kRaw,
              "an edge (Member, AtomicMember or Vector) in raw bytes of the heap",
              "only managed objects may hold edges: nobody would trace this one");
-  REEF_CHECK(slab == nullptr || IsTraced(slab->kind),
-             "an edge in an object whose type has no Trace",
-             "give the type a public `void Trace(reef::Visitor&) const` that visits its edges");
+  REEF_CHECK_OF(slab == nullptr || IsTraced(slab->kind), object::SubjectAround(edge),
+                "an edge in an object whose type has no Trace",
+                "give the type a public `void Trace(reef::Visitor&) const` that visits its edges");
 }
 
 void CheckEdgeTarget(const void* edge, const void* target) {
   CheckEdgePlace(edge);
-  REEF_CHECK(
-      memory::FindHeap(edge) == memory::FindHeap(target), "an edge across heaps",
+  REEF_CHECK_OF(
+      memory::FindHeap(edge) == memory::FindHeap(target), object::SubjectAround(edge),
+      "an edge across heaps",
       "objects of different heaps may refer to each other by reef::Ref in outside code only");
 }
 
@@ -49,7 +52,9 @@ void CheckRootPlace(const void* root) {
   static std::atomic<bool> reported{false};
   if (reported.exchange(true, std::memory_order_relaxed)) return;
   Warn("a reef::Ref inside a managed object",
-       "it is a root: cycles through it are never collected; use reef::Member");
+       "it is a root: cycles through it are never collected; use reef::Member (for an AtomicRef: "
+       "reef::AtomicMember)",
+       object::SubjectAround(root));
 }
 
 void CheckManaged(const void* payload) {
@@ -57,9 +62,18 @@ void CheckManaged(const void* payload) {
   REEF_CHECK(core != nullptr, "a Ref to something that is not a managed object",
              "only objects from Make have a header; pass the object's own address");
   const Stage stage = Header::Of(payload)->GetStage();
-  REEF_CHECK(stage == Stage::kLive,
-             "a Ref to an object that is being constructed or destroyed, or to a part of an object",
-             "pass the address of a whole, living object");
+  REEF_CHECK_OF(
+      stage == Stage::kLive, object::SubjectAround(payload),
+      "a Ref to an object that is being constructed or destroyed, or to a part of an object",
+      "pass the address of a whole, living object");
+}
+
+void CheckMayBeCounted(const Header* header) {
+  const Stage stage = header->GetStage();
+  REEF_CHECK_OF(stage == Stage::kLive || stage == Stage::kBuilding ||
+                    (header->Shared(std::memory_order_relaxed) & kDead) == 0,
+                object::SubjectOf(header), "a new reference to an object that is being destroyed",
+                "a destructor must not store `this`, nor copy a handle to what is dying");
 }
 
 }  // namespace reef::internal

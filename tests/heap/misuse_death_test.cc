@@ -90,7 +90,9 @@ struct Escaping {
 };
 
 TEST_F(MisuseDeathTest, ConstructorThatThrowsAfterItHandedOutAReference) {
-  const char* const message = "reef: a constructor threw after it had handed out a reference";
+  const char* const message =
+      "reef: a constructor threw after it had handed out a reference to its object\n"
+      "  object: .*(Escaping|Published) at 0x";
   EXPECT_DEATH(
       {
         static Ref<Escaping> kept;
@@ -177,7 +179,7 @@ TEST_F(MisuseDeathTest, EdgeAcrossHeaps) {
   const std::unique_ptr<Heap> two = test::NewHeap();
   const Ref<Node> node = one->Make<Node>();
   const Ref<Item> item = two->Make<Item>();
-  EXPECT_DEATH(node->item = item, "reef: an edge across heaps");
+  EXPECT_DEATH(node->item = item, "reef: an edge across heaps.*object: .*Node at 0x");
   EXPECT_DEATH(node->items.push_back(item), "reef: an edge across heaps");
   EXPECT_DEATH(node->shared.Store(item), "reef: an edge across heaps");
 }
@@ -211,7 +213,8 @@ TEST_F(MisuseDeathTest, EdgeInATypeWithoutTrace) {
   };
   const Ref<Item> item = Make<Item>();
   const Ref<Forgetful> forgetful = Make<Forgetful>();
-  EXPECT_DEATH(forgetful->item = item, "reef: an edge in an object whose type has no Trace");
+  EXPECT_DEATH(forgetful->item = item,
+               "reef: an edge in an object whose type has no Trace.*object: .*Forgetful at 0x");
   EXPECT_DEATH(forgetful->items.push_back(item), "type has no Trace");
 }
 
@@ -247,7 +250,8 @@ TEST_F(MisuseDeathTest, RefToItselfInAConstructor) {
     void Trace(Visitor& v) const { v.Visit(item); }
     Member<Item> item;
   };
-  EXPECT_DEATH((void)Make<EagerNode>(), "reef: a Ref to an object that is being constructed");
+  EXPECT_DEATH((void)Make<EagerNode>(),
+               "reef: a Ref to an object that is being constructed.*object: .*EagerNode at 0x");
   // A leaf is LIVE from its birth on: nobody traces it, and its reference is counted.
   const Ref<Eager> leaf = Make<Eager>();
   EXPECT_EQ(RefCount(leaf), 2) << "this one and the argument";
@@ -271,7 +275,22 @@ TEST_F(MisuseDeathTest, RefInsideAManagedObjectIsReportedAndWorks) {
     std::exit(RefCount(rooted->item) == 2 ? 0 : 1);
   };
   EXPECT_EXIT(child(), ::testing::ExitedWithCode(0),
-              "reef: warning: a reef::Ref inside a managed object.*use reef::Member");
+              "reef: warning: a reef::Ref inside a managed object.*object: .*Rooted at 0x.*"
+              "use reef::Member");
+}
+
+TEST_F(MisuseDeathTest, AtomicRefInsideAManagedObjectIsReportedAndWorks) {
+  struct Rooted {
+    AtomicRef<Item> item;
+  };
+  const auto child = [] {
+    const Ref<Rooted> rooted = Make<Rooted>();
+    rooted->item.Store(Make<Item>());
+    std::exit(rooted->item.Load() != nullptr ? 0 : 1);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0),
+              "reef: warning: a reef::Ref inside a managed object.*object: .*Rooted at 0x.*"
+              "reef::AtomicMember");
 }
 
 #endif  // REEF_IS_CHECKED

@@ -328,7 +328,13 @@ TEST_F(CountTest, SpillIntoAFullFieldLeavesIt) {
   Node* node = NewNode();
   const uint64_t full = (kSharedInit & ~kSharedExtMask) | kExtFull;
   SetShared(node, full);
+  testing::internal::CaptureStderr();
   for (int i = 1; i < 512; ++i) AddRoot(node);
+  other_.Do([=] { AddRoot(node); });
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find("more references than can be counted\n  object: "), std::string::npos);
+  EXPECT_NE(text.find("Node at 0x"), std::string::npos) << text;
+  EXPECT_EQ(text.find("warning"), text.rfind("warning")) << "said once, whoever meets it";
   EXPECT_EQ(Header::Of(node)->Shared(std::memory_order_relaxed), full | kSticky);
   EXPECT_EQ(Counts::Of(node).ext, 256);
 }

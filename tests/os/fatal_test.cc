@@ -1,4 +1,5 @@
 // Diagnosed errors: what is printed, and that a fatal one ends the process.
+#include <cstdint>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -36,6 +37,37 @@ TEST(FatalTest, WarnPrintsAndReturns) {
   testing::internal::CaptureStderr();
   Warn("it creaks", "oil it");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "reef: warning: it creaks\n  hint: oil it\n");
+}
+
+template <typename T>
+const char* NameOf() {
+  return __PRETTY_FUNCTION__;
+}
+struct Boat {};
+template <typename T, int kSize>
+struct Fleet {};
+
+TEST(FatalTest, SubjectIsNamedByTypeAndAddress) {
+  void* const address = reinterpret_cast<void*>(uintptr_t{0x1230});
+  const auto warning = [&](const char* signature) {
+    testing::internal::CaptureStderr();
+    Warn("it leaks", "pump", {signature, address});
+    return testing::internal::GetCapturedStderr();
+  };
+  std::string named = warning(NameOf<Boat>());
+  EXPECT_NE(named.find("Boat at 0x1230\n  hint: pump\n"), std::string::npos) << named;
+  EXPECT_EQ(named.find("reef: warning: it leaks\n  object: "), 0u) << named;
+  named = warning(NameOf<Fleet<Boat, 7>>());
+  EXPECT_NE(named.find("Fleet<"), std::string::npos) << named;
+  EXPECT_NE(named.find("> at 0x1230\n"), std::string::npos) << named;
+  EXPECT_EQ(warning(nullptr), "reef: warning: it leaks\n  hint: pump\n");
+}
+
+TEST(FatalDeathTest, FatalNamesItsSubject) {
+  const int here = 0;
+  EXPECT_DEATH(
+      REEF_CHECK_OF(here == 1, (Subject{NameOf<Boat>(), &here}), "sunk", "swim"),
+      "reef: sunk\n  object: .*Boat at 0x[0-9a-f]+\n  at .*fatal_test.cc:[0-9]+\n  hint: swim");
 }
 
 TEST(FatalTest, LongTextsAreCut) {

@@ -13,12 +13,23 @@
 
 namespace reef::internal {
 
+// The object that a diagnosed error is about.
+struct Subject {
+  const char* signature = nullptr;  // of a function instantiated for its type; null: not known
+  const void* address = nullptr;
+};
+
 // Prints "reef: <what>" with the place and "  hint: <hint>" to stderr, then aborts. Allocates
 // nothing.
 [[noreturn]] void Fatal(const char* file, int line, const char* what, const char* hint);
 
+// The same with a line that names the object's type and address.
+[[noreturn]] void Fatal(const char* file, int line, const char* what, const char* hint,
+                        const Subject& subject);
+
 // Prints a report that is not fatal, in the same form.
 void Warn(const char* what, const char* hint);
+void Warn(const char* what, const char* hint, const Subject& subject);
 
 }  // namespace reef::internal
 
@@ -32,6 +43,14 @@ void Warn(const char* what, const char* hint);
     if (REEF_UNLIKELY(!(condition))) {                         \
       ::reef::internal::Fatal(__FILE__, __LINE__, what, hint); \
     }                                                          \
+  } while (false)
+
+// The same about an object: `subject` is asked for only if it is wrong.
+#define REEF_CHECK_OF(condition, subject, what, hint)                   \
+  do {                                                                  \
+    if (REEF_UNLIKELY(!(condition))) {                                  \
+      ::reef::internal::Fatal(__FILE__, __LINE__, what, hint, subject); \
+    }                                                                   \
   } while (false)
 
 #if REEF_IS_CHECKED

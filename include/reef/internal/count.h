@@ -58,6 +58,9 @@ int64_t CountReferences(const Header* header);
 size_t BlockBytes(const Header* header);
 void Immortalize(Header* header);
 
+// Checked builds: aborts if the object is being destroyed (lib/object/place_check.cc).
+void CheckMayBeCounted(const Header* header);
+
 // I4: no thread but the caller, and those it lent the object to, can reach it.
 REEF_INLINE bool IsPrivate(const Header* header) {
   return header->Shared(std::memory_order_acquire) == kSharedInit;
@@ -96,10 +99,7 @@ REEF_INLINE void IncrementShared(Header* header, Kind kind) {
 
 // Counts one more reference. The caller holds one already, or is the newborn object's maker.
 REEF_INLINE void Increment(Slot* slot, Header* header, Kind kind) {
-  REEF_DCHECK(header->GetStage() == Stage::kLive || header->GetStage() == Stage::kBuilding ||
-                  (header->Shared(std::memory_order_relaxed) & kDead) == 0,
-              "a new reference to an object that is being destroyed",
-              "a destructor must not store `this`, nor copy a handle to what is dying");
+  if (REEF_IS_CHECKED) CheckMayBeCounted(header);
   {
     const BusyScope busy(slot, header);
     const uint32_t local = header->Local(std::memory_order_relaxed);

@@ -26,7 +26,7 @@ void CheckEdgePlace(const void* edge);
 void CheckEdgeTarget(const void* edge, const void* target);
 // Checked builds: aborts unless `payload` is a managed object that lives.
 void CheckManaged(const void* payload);
-// Checked builds: reports, once, a Ref that lies inside a managed object.
+// Checked builds: reports, once, a Ref or AtomicRef that lies inside a managed object.
 void CheckRootPlace(const void* root);
 
 class Edge;

@@ -90,6 +90,10 @@ REEF_INLINE T* TryMakeObject(HeapCore* core, uint32_t heap_index, Args&&... args
   static_assert(!std::is_array_v<T>, "arrays: use reef::Vector, or a type that holds std::array");
   static_assert(alignof(T) <= kMaxAlignment, "Reef aligns objects to 64 KiB at most");
   static_assert(std::is_nothrow_destructible_v<T>, "a managed type's destructor must not throw");
+  static_assert(
+      !HasUnusableTrace<T>,
+      "Trace must be const: void Trace(reef::Visitor&) const; as it is, the type would be "
+      "a leaf, and nobody would follow its edges");
   constexpr bool kTraced = HasTrace<T>;
   constexpr SlabKind kKind = ObjectKind(kTraced, alignof(T));
   constexpr int kClass = ClassFor(kKind, sizeof(T), alignof(T));

@@ -40,6 +40,11 @@ struct TypeInfo {
 template <typename T>
 concept HasTrace = requires(const T& object, Visitor& visitor) { object.Trace(visitor); };
 
+// A Trace that could be called, if only the object were not const: meant as one, and none.
+template <typename T>
+concept HasUnusableTrace =
+    !HasTrace<T> && requires(T& object, Visitor& visitor) { object.Trace(visitor); };
+
 template <typename T>
 constexpr const char* SignatureOf() {
   return __PRETTY_FUNCTION__;
