@@ -248,7 +248,7 @@ HeapStats Heap::Stats() const { return inspect::TakeStatistics(CollectedHeap::Of
 absl::Status Heap::Verify() const {
   CollectedHeap* collected = CollectedHeap::Of(core_);
   const std::shared_lock<std::shared_mutex> lock(collected->layout);
-  return collector::Verify(*collected->space);
+  return collector::Verify(*collected->space, collected->quarantine);
 }
 
 absl::Status Heap::ExhaustedError(size_t bytes) {

@@ -104,8 +104,11 @@ class Heap {
   bool IsCollecting() const noexcept;
   // O(slabs), and a system call per 4 MiB in use for the resident bytes.
   HeapStats Stats() const;
-  // Walks the whole heap and checks every invariant that can be checked while no thread changes it:
-  // counts equal edges and roots, lists, accounting. The caller makes sure that it is quiet.
+  // Walks the whole heap and checks what can be checked while no thread changes it: counted edges
+  // are those that are there, stages, colours, lists of slabs, chains of free blocks, bitmaps,
+  // accounting. (How many Refs there are outside the heap nobody knows.) The caller makes sure that
+  // it is quiet, and that nothing waits for the collector thread: Collect sees to that. O(heap),
+  // and allocates.
   absl::Status Verify() const;
 
   // True if the object was made in this heap. O(1).

@@ -46,12 +46,13 @@ struct CollectedHeap {
 
   // A cycle of this heap is under way. Relaxed: a figure.
   std::atomic<bool> collecting{false};
-  // Held shared by other threads that walk the slabs, exclusively while slabs lose their layout.
+  // Held shared by other threads that walk the slabs, exclusively by the collector thread while it
+  // moves slabs: off and on lists, into quarantine, back to the supply.
   std::shared_mutex layout;
 
   // Collector thread only.
   Pacing pacing;
-  memory::SlabBatch quarantine;  // empty slabs that wait for their grace period
+  memory::SlabBatch quarantine;  // empty slabs that wait for their grace period; under `layout`
   threads::GraceTicket quarantine_ticket = 0;
   int aborts_in_row = 0;
 

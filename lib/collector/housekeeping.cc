@@ -70,10 +70,11 @@ bool ReturnMemory(CollectedHeap* heap) {
     {
       const std::unique_lock<std::shared_mutex> lock(heap->layout);
       heap->space->ReturnToSupply(heap->quarantine);
+      heap->quarantine = {};
     }
-    heap->quarantine = {};
   }
   if (heap->space->HasEmpty()) {
+    const std::unique_lock<std::shared_mutex> lock(heap->layout);
     heap->quarantine = heap->space->TakeEmpty();
     if (heap->quarantine.count != 0) heap->quarantine_ticket = threads::TakeGraceTicket();
   }
@@ -103,7 +104,10 @@ void EmptyOrphans(HeapsNow heaps_now) {
     internal::Slot* slot = threads::ClaimFreshOrphan();
     if (slot == nullptr) return;
     // Asked after the claim: every heap that the slot's thread can have used has been entered.
-    for (CollectedHeap* heap : heaps_now()) memory::ReleaseSlabs(slot, heap->space.get());
+    for (CollectedHeap* heap : heaps_now()) {
+      const std::unique_lock<std::shared_mutex> lock(heap->layout);
+      memory::ReleaseSlabs(slot, heap->space.get());
+    }
     slot->emptied = true;
     threads::ReturnOrphan(slot);
   }

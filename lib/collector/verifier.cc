@@ -26,7 +26,12 @@ class Verification : public Visitor {
  public:
   explicit Verification(const Space& space) : Visitor(&Verification::OnEdge), space_(space) {}
 
-  absl::Status Run() {
+  absl::Status Run(const memory::SlabBatch& quarantine) {
+    space_.FindFaults(quarantine, [this](const char* what, const Slab* slab) {
+      if (violations_.size() >= kMaxViolations) return;
+      violations_.push_back(
+          absl::StrCat("slab at ", absl::Hex(reinterpret_cast<uintptr_t>(slab)), ": ", what));
+    });
     space_.ForEachSlab([this](const Slab& slab) { CheckSlab(slab); });
     space_.ForEachSlab([this](const Slab& slab) {
       if (slab.kind == internal::SlabKind::kRaw) return;
@@ -68,6 +73,9 @@ class Verification : public Visitor {
       const Stage stage = header->GetStage();
       if (stage == Stage::kFree) return;
       ++live;
+      if (internal::IsTraced(slab.kind) == internal::IsLeafColour(header->Colour())) {
+        Report(header, "has colour ", header->Colour(), " in a slab of the other kind");
+      }
       if (stage != Stage::kLive && stage != Stage::kDying) {
         Report(header, "at rest in stage ", static_cast<int>(stage));
       } else if (internal::IsTraced(slab.kind)) {
@@ -110,6 +118,8 @@ class Verification : public Visitor {
 
 }  // namespace
 
-absl::Status Verify(const memory::Space& space) { return Verification(space).Run(); }
+absl::Status Verify(const memory::Space& space, const memory::SlabBatch& quarantine) {
+  return Verification(space).Run(quarantine);
+}
 
 }  // namespace reef::collector

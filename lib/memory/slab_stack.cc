@@ -50,6 +50,10 @@ Slab* SlabStack::Pop(char* base) {
   }
 }
 
+const Slab* SlabStack::First(char* base) const {
+  return SlabOfNumber(base, static_cast<uint32_t>(head_.load(std::memory_order_acquire)));
+}
+
 Slab* SlabStack::PopAll(char* base) {
   uint64_t head = head_.load(std::memory_order_acquire);
   while (static_cast<uint32_t>(head) != 0) {

@@ -24,6 +24,8 @@ class SlabStack {
   Slab* Pop(char* base);
   // The whole stack at once, linked through `next`; null when empty.
   Slab* PopAll(char* base);
+  // The first slab, for a walk by NextOf while nobody pushes or pops.
+  const Slab* First(char* base) const;
   bool empty() const { return static_cast<uint32_t>(head_.load(std::memory_order_relaxed)) == 0; }
 
  private:

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -94,6 +95,11 @@ class Space {
       }
     }
   }
+  // Calls `report(what, slab)` for each fault in lists, chains of free blocks, bitmaps and
+  // accounting. Nobody uses the space meanwhile. `quarantine`: the slabs that TakeEmpty has taken
+  // last. O(blocks).
+  using FaultFunction = std::function<void(const char* what, const Slab* slab)>;
+  void FindFaults(const SlabBatch& quarantine, const FaultFunction& report) const;
   // Blocks in use: an estimate while threads allocate, exact at rest.
   static uint64_t UsedBlocks(const Slab& slab);
 
@@ -110,6 +116,8 @@ class Space {
   }
 
  private:
+  class FaultFinder;
+
   explicit Space(HeapCore* core) : core_(core) {}
   bool Initialise(const SpaceOptions& options);
 

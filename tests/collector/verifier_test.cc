@@ -35,6 +35,24 @@ TEST_F(VerifierTest, SoundHeapPasses) {
   EXPECT_TRUE(Verify(space()).ok()) << Verify(space());
 }
 
+TEST_F(VerifierTest, ColourOfAnotherKindIsFound) {
+  Header* header = Header::Of(NewNode());
+  header->SetColour(internal::kLeafColour);
+  ExpectFault("has colour 255");
+  header->SetColour(1);
+  Header* leaf = Header::Of(New<object::test::Number>());
+  leaf->SetColour(1);
+  ExpectFault("has colour 1 ");
+  leaf->SetColour(internal::kTrivialLeafColour);
+}
+
+TEST_F(VerifierTest, FaultOfTheMemoryBelowIsFound) {
+  Node* node = NewNode();
+  internal::Slab* slab = internal::SlabOf(Header::Of(node));
+  heap_.space->PushAvailable(slab, false);
+  ExpectFault("a slab is at two places");
+}
+
 TEST_F(VerifierTest, EdgeThatIsNotThereIsFound) {
   AddEdge(NewNode());
   ExpectFault("1 edges counted, 0 found");
