@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "lib/memory/space.h"
+#include "lib/os/chaos.h"
 #include "lib/os/pages.h"
 
 namespace reef::memory {
@@ -28,6 +29,7 @@ SlabBatch Space::TakeEmpty() {
     for (auto& stack : kind) {
       for (Slab *slab = stack.PopAll(base_), *next; slab != nullptr; slab = next) {
         next = NextOf(base_, slab);
+        REEF_CHAOS_POINT("available slabs taken off, not judged");
         // Off the list and owned by nobody, `used` is constant; acquire, so that the freed blocks'
         // last uses come before what happens to the slab now.
         const uint64_t remote = slab->remote.load(std::memory_order_acquire);
@@ -61,6 +63,7 @@ void Space::ReturnToSupply(const SlabBatch& batch) {
   for (Slab *slab = batch.first, *next; slab != nullptr; slab = next) {
     next = NextOf(base_, slab);
     slab->formatted.store(false, std::memory_order_release);
+    REEF_CHAOS_POINT("layout gone, not in the supply");
     const Segment* segment = internal::SegmentOf(slab);
     const uint32_t index = segment->index;
     const auto position = static_cast<uint32_t>(slab - segment->slabs);
@@ -91,6 +94,7 @@ void Space::PurgeSegment(uint32_t segment, bool all) {
                                                std::memory_order_acquire)) {
   }
   wanted &= seen;
+  REEF_CHAOS_POINT("slabs taken for the purge");
   if (huge_pages_) os::AdviseSmall(SegmentAt(segment), internal::kSegmentBytes);
   for (uint64_t left = wanted; left != 0;) {
     const int position = std::countr_zero(left);
@@ -115,6 +119,7 @@ void Space::CloseSegment(uint32_t segment) {
                                               std::memory_order_relaxed)) {
     return;
   }
+  REEF_CHAOS_POINT("segment claimed, not closed");
   HideSegment(segment);
   use_[segment].store(SegmentUse::kUnused, std::memory_order_release);
   os::Decommit(SegmentAt(segment), kSlabBytes);

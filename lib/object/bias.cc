@@ -1,5 +1,6 @@
 #include "lib/object/bias.h"
 
+#include "lib/os/chaos.h"
 #include "reef/internal/count.h"
 #include "reef/internal/make.h"
 
@@ -67,6 +68,7 @@ void ShareUnique(Header* header) {
   // Shared first, then local with release: a root scan that reads local as given up also sees the
   // root in shared.
   header->SetShared((kSharedInit | kMerged) + kSharedExt);
+  REEF_CHAOS_POINT("shared taken over, local not given up");
   header->SetLocal(0);
 }
 
@@ -81,7 +83,9 @@ void AdoptUnique(Header* header) {
   // The whole word: no other reference, nobody's pending entry, neither weak nor published. And the
   // caller's is a Ref&&, which no other thread can be copying.
   if (header->Shared(std::memory_order_acquire) != (kSharedInit | kMerged) + kSharedExt) return;
+  REEF_CHAOS_POINT("unique by its look, not adopted");
   header->SetShared(kSharedInit);
+  REEF_CHAOS_POINT("shared given up, local not taken over");
   header->SetLocal(slot->me() | kLocalExt);
 }
 

@@ -161,6 +161,7 @@ void SpillLocal(Header* header, uint32_t local) {
     } else {
       header->AddShared(UnitOf(kind) * static_cast<uint64_t>(kSpillCount));
     }
+    REEF_CHAOS_POINT("spilled into shared, local not lowered");
     local -= unit * static_cast<uint32_t>(kSpillCount);
     header->SetLocal(local);
   }
@@ -191,6 +192,7 @@ Header* ConvertToHeap(const Bracket& bracket, Header* header) {
   const bool owner = IsOwner(slot, local);
   if (owner && LocalExtOf(local) != 0) {
     const uint32_t next = local + kLocalHeap - kLocalExt;
+    REEF_CHAOS_POINT("local read, not converted");
     header->SetLocal(next);
     if (LocalExtOf(next) == 0) CountSuspect(slot, header->Colour());
     if (REEF_UNLIKELY((next & kLocalHeapSpill) != 0)) SpillLocal(header, next);
@@ -201,6 +203,7 @@ Header* ConvertToHeap(const Bracket& bracket, Header* header) {
   // One packed add where the old field stays at least zero ...
   while (!owner && SharedExt(word) > 0 && !ExtIsFull(word) && !HeapIsFull(word)) {
     if ((word & kImmortal) != 0) return nullptr;
+    REEF_CHAOS_POINT("shared read, not converted");
     if (header->CompareExchangeShared(&word, word + kSharedHeap - kSharedExt)) {
       CountSuspect(slot, colour);
       return nullptr;
@@ -213,6 +216,7 @@ Header* ConvertToHeap(const Bracket& bracket, Header* header) {
   } else {
     IncrementShared(header, Kind::kHeap);
   }
+  REEF_CHAOS_POINT("edge counted, root not dropped");
   return DecrementShared(bracket, header, Kind::kExt);
 }
 
@@ -224,6 +228,7 @@ void DropLastExt(Slot* slot, Header* header) {
       return;
     }
     bool killed = false;
+    REEF_CHAOS_POINT("private by its look, bracket not entered");
     {
       const BareBracket bracket(slot);
       killed = bracket.idle();

@@ -6,6 +6,7 @@
 
 #include "lib/object/bias.h"
 #include "lib/object/dying.h"
+#include "lib/os/chaos.h"
 #include "reef/internal/count.h"
 #include "reef/internal/slot.h"
 
@@ -20,6 +21,7 @@ void DropEdgeGeneral(std::atomic<void*>* edge, Header* header) {
     const Bracket bracket(slot);
     if (bracket.armed()) LogIfWhite(bracket, header);
     edge->store(nullptr, std::memory_order_release);
+    REEF_CHAOS_POINT("edge emptied, target not dropped");
     due = DropHeap(bracket, header);
   }
   if (due != nullptr) Die(slot, due);
@@ -33,11 +35,13 @@ void DropEdge(std::atomic<void*>* edge, Header* header) {
   if (REEF_LIKELY(header->Local(std::memory_order_relaxed) == mine && IsPrivate(header) &&
                   CountUnsampledDeath(slot))) {
     bool killed = false;
+    REEF_CHAOS_POINT("private by its look, bracket not entered");
     {
       const BareBracket bracket(slot);
       killed = bracket.idle();
       if (REEF_LIKELY(killed)) {
         edge->store(nullptr, std::memory_order_release);
+        REEF_CHAOS_POINT("edge emptied, target not killed");
         object::KillPrivate(slot, header);
       }
     }

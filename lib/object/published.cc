@@ -83,8 +83,10 @@ void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* payload) {
     if (payload != nullptr && kind == Kind::kHeap) {
       due_new = ConvertToHeap(bracket, Header::Of(payload));
     }
+    REEF_CHAOS_POINT("target counted, cell not exchanged");
     // Release: publishes the object. Acquire: the old one's.
     old = cell.exchange(payload, std::memory_order_acq_rel);
+    REEF_CHAOS_POINT("cell exchanged, old target not logged");
     Log(bracket, old);
     if (old != nullptr && kind == Kind::kHeap) {
       Increment(slot, Header::Of(old), Kind::kExt);
@@ -109,9 +111,11 @@ bool CompareExchangePublished(std::atomic<void*>& cell, Kind kind, void* expecte
     if (payload != nullptr && kind == Kind::kHeap) {
       Increment(slot, Header::Of(payload), Kind::kHeap);
     }
+    REEF_CHAOS_POINT("target counted, cell not compared");
     void* seen = expected;
     stored = cell.compare_exchange_strong(seen, payload, std::memory_order_acq_rel,
                                           std::memory_order_acquire);
+    REEF_CHAOS_POINT("cell compared, counts not settled");
     if (payload != nullptr && kind == Kind::kHeap) {
       due_new = DecrementInBracket(bracket, Header::Of(payload), stored ? Kind::kExt : Kind::kHeap);
     }

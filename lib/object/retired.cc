@@ -27,6 +27,7 @@ void Gather(Reclaimer& reclaimer) {
   threads::ForEachSlot([&](Slot& slot) {
     if (slot.retired.load(std::memory_order_relaxed) == nullptr) return;
     Header* header = slot.retired.exchange(nullptr, std::memory_order_acquire);
+    REEF_CHAOS_POINT("retired list taken, not counted as waiting");
     while (header != nullptr) {
       Header* next = header->Link();
       const uint64_t block_bytes = internal::SlabOf(header)->block_bytes;
@@ -38,6 +39,7 @@ void Gather(Reclaimer& reclaimer) {
       header = next;
     }
   });
+  REEF_CHAOS_POINT("retired lists gathered, no ticket taken");
   // After the last unlinking: the ticket's grace period starts later.
   if (reclaimer.waiting != nullptr) reclaimer.ticket = threads::TakeGraceTicket();
 }

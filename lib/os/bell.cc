@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "lib/os/chaos.h"
 #include "lib/os/futex.h"
 
 namespace reef::os {
@@ -19,6 +20,7 @@ std::atomic<bool> g_active{false};
 
 void Rest(uint32_t state, std::chrono::nanoseconds timeout, bool (*has_work)()) {
   (void)g_collector.exchange(state, std::memory_order_seq_cst);
+  REEF_CHAOS_POINT("rest announced, work not looked for");
   if (!has_work()) FutexWait(g_collector, state, timeout);
   g_collector.store(kAwake, std::memory_order_seq_cst);
 }

@@ -47,9 +47,13 @@ uint64_t Next() {
 
 void SetChaosHook(ChaosHook hook) { g_hook.store(hook, std::memory_order_release); }
 
+}  // namespace reef::os
+
+namespace reef::internal {
+
 void ChaosPoint(const char* name) {
-  if (const ChaosHook hook = g_hook.load(std::memory_order_acquire)) hook(name);
-  const uint64_t draw = Next() >> 32;
+  if (const os::ChaosHook hook = os::g_hook.load(std::memory_order_acquire)) hook(name);
+  const uint64_t draw = os::Next() >> 32;
   if (draw % 16 == 0) {
     (void)sched_yield();
   } else if (draw % 1024 == 1) {
@@ -58,6 +62,6 @@ void ChaosPoint(const char* name) {
   }
 }
 
-}  // namespace reef::os
+}  // namespace reef::internal
 
 #endif

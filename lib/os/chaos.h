@@ -7,18 +7,14 @@
 #ifndef REEF_LIB_OS_CHAOS_H_
 #define REEF_LIB_OS_CHAOS_H_
 
+#include "reef/internal/chaos_point.h"
+
 #if defined(REEF_CHAOS) && REEF_CHAOS
-#define REEF_CHAOS_POINT(name) ::reef::os::ChaosPoint(name)
 namespace reef::os {
-void ChaosPoint(const char* name);
 // Called at every point with its name, before the thread may pause; null: nothing is. Tests only.
 using ChaosHook = void (*)(const char* name);
 void SetChaosHook(ChaosHook hook);
 }  // namespace reef::os
-#else
-#define REEF_CHAOS_POINT(name) \
-  do {                         \
-  } while (false)
 #endif
 
 #endif  // REEF_LIB_OS_CHAOS_H_

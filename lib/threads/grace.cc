@@ -3,6 +3,7 @@
 #include <atomic>
 #include <new>
 
+#include "lib/os/chaos.h"
 #include "lib/os/membarrier.h"
 #include "lib/os/pages.h"
 #include "lib/threads/slot_registry.h"
@@ -52,7 +53,9 @@ void Note(GraceState& state, const std::atomic<uint64_t>& sequence) {
 
 void Start(GraceState& state) {
   state.started.fetch_add(1, std::memory_order_seq_cst);
+  REEF_CHAOS_POINT("grace period counted, before the membarrier");
   os::Membarrier();
+  REEF_CHAOS_POINT("grace period begun, nothing noted");
   state.count = 0;
   ForEachSlot([&state](const Slot& slot) {
     Note(state, slot.seq);
@@ -67,6 +70,7 @@ void RemoveEnded(GraceState& state) {
     if (open.sequence->load(std::memory_order_acquire) == open.seen) state.open[kept++] = open;
   }
   state.count = kept;
+  REEF_CHAOS_POINT("ended brackets removed, grace period not completed");
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ void DiscardLogs() {
   ForEachSlot([](Slot& slot) {
     LogChunk* chunk = slot.first_log.load(std::memory_order_acquire);
     while (chunk != nullptr) chunk = PassChunk(slot, chunk);
+    REEF_CHAOS_POINT("log passed, slot not reset");
     // The slot's thread reads these only in a bracket that finds a collection armed: the store of
     // that mode publishes them.
     slot.log = nullptr;

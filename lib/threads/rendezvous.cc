@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "lib/os/chaos.h"
 #include "lib/os/clock.h"
 #include "lib/os/membarrier.h"
 #include "lib/threads/slot_registry.h"
@@ -55,6 +56,7 @@ void Rendezvous() {
   const Nanoseconds start = os::Now();
   os::Membarrier();
   ForEachSlot([](const Slot& slot) {
+    REEF_CHAOS_POINT("rendezvous comes to the next slot");
     const uint64_t seen = slot.seq.load(std::memory_order_acquire);
     if ((seen & 1) != 0) WaitForBracket(slot, seen);
   });

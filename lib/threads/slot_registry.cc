@@ -86,6 +86,7 @@ Slot* Pop(OrphanList* list) {
     Slot* slot = SlotAt(number - 1);
     const uint32_t next = slot->next_orphan.load(std::memory_order_relaxed);
     const uint64_t desired = ((head & ~(kTag - 1)) + kTag) | next;
+    REEF_CHAOS_POINT("orphan seen, not claimed");
     if (list->compare_exchange_weak(head, desired, std::memory_order_acquire,
                                     std::memory_order_acquire)) {
       return slot;
@@ -99,6 +100,7 @@ void Push(OrphanList* list, Slot* slot) {
   do {
     slot->next_orphan.store(static_cast<uint32_t>(head), std::memory_order_relaxed);
     desired = ((head & ~(kTag - 1)) + kTag) | (slot->index + 1);
+    REEF_CHAOS_POINT("orphan linked, not pushed");
   } while (!list->compare_exchange_weak(head, desired, std::memory_order_release,
                                         std::memory_order_relaxed));
 }
@@ -156,6 +158,7 @@ Slot* AttachThread() {
   threads::Registry& registry = threads::TheRegistry();
   Slot* slot = threads::ClaimOrphan();
   if (slot == nullptr) slot = threads::NewSlot(registry);
+  REEF_CHAOS_POINT("slot adopted, not yet used");
   slot->emptied = false;
   slot->tid.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
   tls_slot = slot;

@@ -15,6 +15,7 @@
 
 #include <atomic>
 
+#include "reef/internal/chaos_point.h"
 #include "reef/internal/check.h"
 #include "reef/internal/count.h"
 #include "reef/internal/slot.h"
@@ -72,6 +73,7 @@ class Edge {
     // Read before the bracket, acted upon inside it: only this thread can change either word while
     // they say so (I4).
     if (REEF_LIKELY(header->Local(std::memory_order_relaxed) == sole && IsPrivate(header))) {
+      REEF_CHAOS_POINT("sole by its look, bracket not entered");
       const BareBracket bracket(slot);
       adopted = bracket.idle();
       if (REEF_LIKELY(adopted)) {
@@ -103,8 +105,10 @@ class Edge {
         if (old != nullptr) LogIfWhite(bracket, Header::Of(old));
       }
       target_.store(payload, std::memory_order_release);
+      REEF_CHAOS_POINT("edge moved, source not emptied");
       from.target_.store(nullptr, std::memory_order_release);
       CountSuspect(slot);
+      REEF_CHAOS_POINT("edge stored, former target not dropped");
       if (old != nullptr) due = DropHeap(bracket, Header::Of(old));
     }
     if (REEF_UNLIKELY(due != nullptr)) Die(slot, due);
@@ -120,6 +124,7 @@ class Edge {
     Header* header = Header::Of(payload);
     if (REEF_UNLIKELY(bracket.armed())) LogIfWhite(bracket, header);
     target_.store(payload, std::memory_order_release);
+    REEF_CHAOS_POINT("edge moved, source not emptied");
     from.target_.store(nullptr, std::memory_order_release);
     CountSuspect(slot);
   }
@@ -135,7 +140,9 @@ class Edge {
       Header* header = Header::Of(payload);
       if (REEF_UNLIKELY(bracket.armed())) LogIfWhite(bracket, header);
       Increment(slot, header, Kind::kExt);
+      REEF_CHAOS_POINT("root counted, edge not emptied");
       target_.store(nullptr, std::memory_order_release);
+      REEF_CHAOS_POINT("edge emptied, target not dropped");
       due = DropHeap(bracket, header);
     }
     if (REEF_UNLIKELY(due != nullptr)) Die(slot, due);  // a revocation; the root keeps it alive
@@ -179,8 +186,10 @@ class Edge {
           Increment(slot, Header::Of(payload), Kind::kHeap);
         }
       }
+      REEF_CHAOS_POINT("target counted, edge not stored");
       // Release: the marker that follows the edge finds the target's header.
       target_.store(payload, std::memory_order_release);
+      REEF_CHAOS_POINT("edge stored, former target not dropped");
       if (old != nullptr) dead = DropHeap(bracket, Header::Of(old));
     }
     if (kAdopt && REEF_UNLIKELY(due != nullptr)) Die(slot, due);
