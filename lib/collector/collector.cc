@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
-#include <shared_mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -17,12 +16,10 @@
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
 #include "lib/collector/report.h"
-#include "lib/memory/heap_table.h"
-#include "lib/memory/thread_cache.h"
+#include "lib/collector/rest.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/os/bell.h"
-#include "lib/threads/rendezvous.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
 #include "reef/internal/slot.h"
@@ -32,10 +29,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// While biases or retired objects wait; without progress twice as long each time, up to a tick.
-constexpr Nanoseconds kShortSleep = milliseconds(1);
 // While memory is on its way back, or the program has been active; also the pacer's period.
-constexpr Nanoseconds kTick = milliseconds(50);
+constexpr Nanoseconds kTick = kLongestNap;
 // Otherwise: only to look at the suspects of a program that neither allocates nor frees.
 constexpr Nanoseconds kLongSleep = std::chrono::seconds(1);
 // How long a requested collection waits for scopes that hold retired objects back.
@@ -62,8 +57,6 @@ class Collector {
   void ParkIfStopping();
   bool HasRequest();
   static bool HasSmallWork();
-  static bool HasUntriedWork();
-  void RestFromSmallWork();
   static bool HasWorkNow();
   static bool HasAnyWork();
   bool Tick(Nanoseconds now);
@@ -93,9 +86,7 @@ class Collector {
   Nanoseconds last_tick_{};
   Nanoseconds last_settle_{};
   Nanoseconds last_poll_{};
-  Nanoseconds nap_ = kShortSleep;
-  uint64_t settled_ = 0;    // entries settled and batches reclaimed, before the last nap
-  uint64_t left_over_ = 0;  // entries left over then
+  Rest rest_;
 };
 
 // Never destroyed: it outlives all static and thread_local destructors.
@@ -208,7 +199,7 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   // What cannot be settled in that time waits for a sleeper: from then on a look is enough.
   Nanoseconds patience = kSettlePatience;
   const auto settle = [&patience] {
-    if (!SettleAll(patience)) patience = kShortSleep;
+    if (!SettleAll(patience)) patience = kShortestNap;
   };
   for (int round = 0; round < kMaxRounds; ++round) {
     settle();
@@ -229,7 +220,7 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
 void Collector::Poll() {
   Collector& collector = Get();
   const Nanoseconds now = os::Now();
-  if (now - collector.last_poll_ < kShortSleep) return;
+  if (now - collector.last_poll_ < kShortestNap) return;
   collector.last_poll_ = now;
   (void)Settle();
 }
@@ -296,26 +287,6 @@ bool Collector::HasSmallWork() {
   return object::CountPending() != 0 || object::RetiredBytes() != 0;
 }
 
-bool Collector::HasUntriedWork() {
-  return Get().HasRequest() || object::CountUntried() != 0 ||
-         object::CountLeftOver() > Get().left_over_;
-}
-
-// What waits may wait for a thread that is stopped in a count, or sleeps in a scope: it is looked
-// at less and less often. A new entry is tried within a millisecond all the same.
-void Collector::RestFromSmallWork() {
-  const uint64_t settled = object::CountSettled() + object::CountReclaimed();
-  const bool stuck = settled == settled_ && !HasUntriedWork();
-  settled_ = settled;
-  left_over_ = object::CountLeftOver();
-  nap_ = stuck ? std::min(2 * nap_, kTick) : kShortSleep;
-  if (stuck) {
-    os::Doze(nap_, &HasUntriedWork);
-  } else {
-    os::Nap(nap_, [] { return Get().HasRequest(); });
-  }
-}
-
 bool Collector::HasWorkNow() { return Get().HasRequest() || HasSmallWork(); }
 bool Collector::HasAnyWork() { return HasWorkNow() || os::HasActivity(); }
 
@@ -345,7 +316,7 @@ void Collector::Loop() {
     }
     const Nanoseconds now = os::Now();
     StartWork();
-    if (now - last_settle_ >= kShortSleep) {
+    if (now - last_settle_ >= kShortestNap) {
       (void)Settle();
       last_settle_ = now;
     }
@@ -356,9 +327,9 @@ void Collector::Loop() {
     EndWork();
     if (HasRequest()) continue;
     if (HasSmallWork()) {
-      RestFromSmallWork();
+      rest_.FromSmallWork([] { return Get().HasRequest(); });
     } else {
-      nap_ = kShortSleep;
+      rest_.Reset();
       os::SleepUntilRung(quiet ? kLongSleep : kTick, quiet ? &HasAnyWork : &HasWorkNow);
       if (os::HasActivity()) quiet = false;
     }
@@ -396,65 +367,13 @@ CollectionReport Collect(CollectedHeap* heap, bool emergency) {
   return Collector::Get().Request(heap, emergency);
 }
 
+void EnterHeap(CollectedHeap* heap) { Collector::Get().Enter(heap); }
+void LeaveHeap(CollectedHeap* heap) { Collector::Get().Leave(heap); }
+
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
 
 bool IsCollecting(const CollectedHeap* heap) {
   return heap->collecting.load(std::memory_order_relaxed);
-}
-
-std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
-                                        const CollectorOptions& options) {
-  // The table of threads before the region, which takes what addresses there are.
-  (void)internal::CurrentSlot();
-  std::unique_ptr<CollectedHeap> heap(new (std::nothrow) CollectedHeap);
-  if (heap == nullptr) return nullptr;
-  heap->core = core;
-  heap->options = options;
-  heap->space = Space::Create(core, memory);
-  if (heap->space == nullptr) return nullptr;
-  core->collected = heap.get();
-  // The core may have served another heap before.
-  core->black.store(1, std::memory_order_relaxed);
-  core->birth.store(
-      (uint64_t{1} << internal::kColourShift) |
-          (static_cast<uint64_t>(internal::Stage::kBuilding) << internal::kStageShift),
-      std::memory_order_release);
-  heap->pacing.ended = os::Now();
-  heap->pacing.suspects = CountSuspects();
-  Collector::Get().Enter(heap.get());
-  return heap;
-}
-
-namespace {
-
-uint64_t CountObjects(CollectedHeap* heap) {
-  uint64_t objects = 0;
-  const std::shared_lock<std::shared_mutex> lock(heap->layout);
-  heap->space->ForEachSlab([&objects](const Slab& slab) {
-    if (slab.kind != internal::SlabKind::kRaw) objects += Space::UsedBlocks(slab);
-  });
-  return objects;
-}
-
-}  // namespace
-
-uint64_t CloseHeap(CollectedHeap* heap) {
-  (void)Collector::Get().Request(heap, true);
-  // An object's destructor may have told the program that it is gone while its thread is still
-  // about to return the block.
-  const Nanoseconds deadline = os::Now() + milliseconds(100);
-  os::Backoff backoff;
-  uint64_t objects = CountObjects(heap);
-  for (; objects != 0 && os::Now() < deadline; objects = CountObjects(heap)) backoff.Pause();
-  if (objects != 0) return objects;
-  Collector::Get().Leave(heap);
-  // Nor is anyone in the middle of returning the last block: that is a bracket.
-  threads::Rendezvous();
-  threads::ForEachSlot(
-      [heap](internal::Slot& slot) { memory::DropCache(&slot, heap->space.get()); });
-  memory::RemoveHeap(heap->core);
-  heap->space.reset();
-  return 0;
 }
 
 }  // namespace reef::collector

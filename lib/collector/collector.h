@@ -23,6 +23,10 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
 // number of objects that still live and leaves everything as it is.
 uint64_t CloseHeap(CollectedHeap* heap);
 
+// A heap is there for the collector thread, and no more (which waits for a piece of work to end).
+void EnterHeap(CollectedHeap* heap);
+void LeaveHeap(CollectedHeap* heap);
+
 // Why the calling thread must not wait for a collection; null if it may.
 const char* WhyNotCollect();
 // Waits for a collection that begins after the call. `emergency`: also returns all free memory.
