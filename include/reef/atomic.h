@@ -50,6 +50,8 @@ class ReadScope {
     }
   }
   ~ReadScope() {
+    REEF_DCHECK(slot_ == internal::tls_slot, "a ReadScope ends on another thread than it began on",
+                "do not switch fibers, nor suspend a coroutine, inside one");
     if (--slot_->scope_depth == 0) {
       // Release: the reads in the scope come before the destruction that waits for it.
       slot_->scope.store(slot_->scope.load(std::memory_order_relaxed) + 1,

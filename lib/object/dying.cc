@@ -61,6 +61,10 @@ void DrainList(Slot* slot) {
   for (Header *header = slot->dying.TakeAll(), *next; header != nullptr; header = next) {
     next = header->Link();
     Destroy(slot, header);
+    // Otherwise this thread would work on another thread's list from here on.
+    REEF_DCHECK(internal::tls_slot == slot,
+                "the destructor of a managed object came back on another thread",
+                "a destructor must not switch to a fiber that another thread may resume");
     // What this destructor has dropped comes next, the first one first.
     next = slot->dying.TakeAllBefore(next);
   }

@@ -394,5 +394,28 @@ TEST_F(DyingTest, ReferencesToUnfinishedAndToLivingObjectsAreFine) {
 
 #endif  // REEF_IS_CHECKED
 
+#if REEF_IS_CHECKED
+// As a destructor would that yields its fiber, which another thread then resumes.
+struct Migrant {
+  explicit Migrant(Slot* my_other) : other(my_other) {}
+  ~Migrant() { internal::tls_slot = other; }
+  Slot* other;
+};
+
+using DyingDeathTest = DyingTest;
+
+TEST_F(DyingDeathTest, DestructorThatComesBackOnAnotherThreadIsDiagnosed) {
+  threads::test::Actor other;
+  Migrant* migrant = Make<Migrant>(other.slot());
+  EXPECT_DEATH(DropRoot(migrant),
+               "reef: the destructor of a managed object came back on another thread");
+  Migrant* at_home = Make<Migrant>(CurrentSlot());
+  DropRoot(at_home);
+  EXPECT_EQ(StageOf(at_home), Stage::kFree);
+  migrant->other = CurrentSlot();
+  DropRoot(migrant);
+}
+#endif
+
 }  // namespace
 }  // namespace reef::object::test

@@ -74,7 +74,12 @@ REEF_INLINE void BearHeader(Slot* slot, HeapCore* core, Header* header, TypeInfo
 class UserCodeScope {
  public:
   explicit UserCodeScope(Slot* slot) : slot_(slot) { ++slot_->user_code; }
-  ~UserCodeScope() { --slot_->user_code; }
+  ~UserCodeScope() {
+    REEF_DCHECK(tls_slot == slot_,
+                "the constructor of a managed object came back on another thread",
+                "a constructor must not switch to a fiber that another thread may resume");
+    --slot_->user_code;
+  }
   UserCodeScope(const UserCodeScope&) = delete;
   UserCodeScope& operator=(const UserCodeScope&) = delete;
 
