@@ -305,9 +305,7 @@ TEST(PromiseOfMemoryTest, MemoryGoesBackWithinASecondAlsoWhenIdle) {
   while (blocks.size() * sizeof(Block) < kPeak) blocks.push_back(heap->Make<Block>());
   EXPECT_GE(heap->Stats().resident_bytes, kPeak);
   blocks.clear();
-  // Twice the second under checks and sanitizers, and a little for a machine that is busy.
-  const std::chrono::milliseconds deadline(test::kSlowBuild ? 3000 : 1500);
-  EXPECT_TRUE(Eventually([&] { return heap->Stats().resident_bytes <= kPeak / 8; }, deadline))
+  EXPECT_TRUE(Eventually([&] { return heap->Stats().resident_bytes <= kPeak / 8; }, test::kASecond))
       << heap->Stats().resident_bytes;
 }
 

@@ -94,6 +94,10 @@ class Life {
   Lives* const lives_;
 };
 
+// The second in which memory goes back. Checks and sanitizers make everything about three times as
+// slow.
+inline constexpr std::chrono::seconds kASecond{kSlowBuild ? 3 : 1};
+
 // Polls until `predicate` holds; false if it does not do so in time. Only for promises about time.
 template <typename Predicate>
 bool Eventually(Predicate predicate,
