@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <latch>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -110,6 +111,40 @@ TEST_F(PromiseTest, PromptOrAfterAGracePeriodIfPublished) {
     EXPECT_FALSE(seen->next);
   }
   EXPECT_TRUE(Eventually([&] { return lives_.now() == 0; }));
+}
+
+// Its first Trace stays where it is until it is let go: the object is under the marker's hands.
+struct SlowToTrace {
+  struct Hands {
+    std::latch reached{1};
+    std::latch go_on{1};
+    std::thread::id traced_on;
+    std::thread::id died_on;
+  };
+  SlowToTrace(Lives& lives, Hands& my_hands) : life(lives), hands(my_hands) {}
+  ~SlowToTrace() { hands.died_on = std::this_thread::get_id(); }
+  void Trace(Visitor& /*v*/) const {
+    if (hands.traced_on != std::thread::id()) return;
+    hands.traced_on = std::this_thread::get_id();
+    hands.reached.count_down();
+    hands.go_on.wait();
+  }
+  Life life;
+  Hands& hands;
+};
+
+TEST_F(PromiseTest, PromptOrOnTheCollectorThreadIfUnderTheMarkersHands) {
+  SlowToTrace::Hands hands;
+  Ref<SlowToTrace> object = heap_->Make<SlowToTrace>(lives_, hands);
+  std::thread asker([this] { (void)heap_->Collect(); });
+  hands.reached.wait();
+  object.Reset();
+  EXPECT_EQ(lives_.now(), 1) << "the marker is still at it";
+  hands.go_on.count_down();
+  asker.join();
+  EXPECT_EQ(lives_.now(), 0) << "at once after, hence before the collection's end";
+  EXPECT_EQ(hands.died_on, hands.traced_on);
+  EXPECT_NE(hands.died_on, std::this_thread::get_id());
 }
 
 TEST_F(PromiseTest, PromptOrAtTheNextRevocationIfBiasedToAnotherThread) {
