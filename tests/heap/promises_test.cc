@@ -340,7 +340,7 @@ TEST(PromiseOfMemoryTest, MemoryGoesBackWithinASecondAlsoWhenIdle) {
   while (blocks.size() * sizeof(Block) < kPeak) blocks.push_back(heap->Make<Block>());
   EXPECT_GE(heap->Stats().resident_bytes, kPeak);
   blocks.clear();
-  EXPECT_TRUE(Eventually([&] { return heap->Stats().resident_bytes <= kPeak / 8; }, test::kASecond))
+  EXPECT_TRUE(test::WithinASecond([&] { return heap->Stats().resident_bytes <= kPeak / 8; }))
       << heap->Stats().resident_bytes;
 }
 

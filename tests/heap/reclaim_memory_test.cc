@@ -52,8 +52,7 @@ class ReclaimMemoryTest : public ::testing::TestWithParam<bool> {
   // The process is idle meanwhile but for asking. Resident memory counts whole pages, live bytes
   // blocks.
   bool FallsToLive() {
-    return Eventually([&] { return Resident() <= heap_->Stats().live_bytes + kSlack; },
-                      test::kASecond);
+    return test::WithinASecond([&] { return Resident() <= heap_->Stats().live_bytes + kSlack; });
   }
   template <typename T>
   std::vector<Ref<T>> FillToPeak() {

@@ -70,8 +70,7 @@ class LargeBlocksStory : public ::testing::Test {
   }
   void CheckEnd() {
     EXPECT_EQ(checks_, rounds() / kRoundsPerCheck);
-    EXPECT_TRUE(test::Eventually([this] { return heap_->Stats().resident_bytes <= kSmall; },
-                                 test::kASecond))
+    EXPECT_TRUE(test::WithinASecond([this] { return heap_->Stats().resident_bytes <= kSmall; }))
         << heap_->Stats().resident_bytes;
     const absl::Status state = heap_->Verify();
     EXPECT_TRUE(state.ok()) << state;
