@@ -1,9 +1,9 @@
 // A server over the package lists of a Linux distribution, on one Reef heap.
 //
 // It loads the description of every package, builds the dependency graph (which is full of cycles),
-// and answers queries with several threads, while another thread reloads the whole graph again and
-// again. Each graph that has been replaced is garbage that only the collector can reclaim, which it
-// does without ever stopping a worker. In the end everything is dropped and nothing may be left.
+// and answers queries with several threads, while others reload the whole graph again and again,
+// together. Each graph that has been replaced is garbage that only the collector can reclaim, which
+// it does without ever stopping a worker. In the end everything is dropped and nothing may be left.
 #include <unistd.h>
 
 #include <algorithm>
@@ -109,14 +109,15 @@ bool Serve(reef::Heap& heap, GraphTally& tally, const Input& input, reef::Ref<Gr
   const std::vector<Probe> probes = MakeProbes(*graph);
   PrintExamples(*graph, probes);
   const int workers = options.workers != 0 ? options.workers : std::max(Cores() - 1, 1);
-  absl::PrintF(
-      "\nServing for %d s on %d cores: %d %s queries, one thread reloads without a pause\n",
-      options.seconds, Cores(), workers, workers == 1 ? "worker answers" : "workers answer");
+  absl::PrintF("\nServing for %d s on %d cores: %d %s queries, %d %s without a pause\n",
+               options.seconds, Cores(), workers,
+               workers == 1 ? "worker answers" : "workers answer", Cores(),
+               Cores() == 1 ? "thread reloads" : "threads reload");
 
   // An interrupt ends the serving early, and the report still comes; a second one ends all.
   std::signal(SIGINT, [](int) { g_interrupted.store(true, std::memory_order_relaxed); });
   Sampler sampler(heap);
-  Server server(heap, tally, input.text, probes);
+  Server server(heap, tally, input.text, probes, Cores());
   const reef::HeapStats before = heap.Stats();
   const Clock::time_point begin = Clock::now();
   server.Start(std::move(graph), workers);
