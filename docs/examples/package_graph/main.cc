@@ -139,10 +139,12 @@ bool Serve(reef::Heap& heap, GraphTally& tally, const Input& input, reef::Ref<Gr
   return PrintEnding(ending) && queries.wrong == 0;
 }
 
-void PrintLoad(const Input& input, const Graph& graph, const reef::HeapStats& stats) {
+void PrintLoad(const Input& input, size_t skipped, const Graph& graph,
+               const reef::HeapStats& stats) {
   absl::PrintF("  %s packages and %s virtual names, %s dependencies, from %s of %s\n",
                Count(graph.packages.size() - graph.virtual_packages), Count(graph.virtual_packages),
                Count(graph.dependencies), Bytes(input.text.size()), input.name);
+  if (skipped != 0) absl::PrintF("  %s bad stanzas, skipped\n", Count(skipped));
   absl::PrintF("  %s objects on the Reef heap, %s\n", Count(stats.live_objects),
                Bytes(stats.live_bytes));
 }
@@ -162,7 +164,8 @@ int Run(const Options& options) {
     usable += part.stanzas.size();
   }
   if (named == 0) return Fail(input->name + ": is no package list: no stanza names a package", 1);
-  PrintBadStanzas(input->name, BadStanzas(parts));
+  const std::vector<BadStanza> bad = BadStanzas(parts);
+  PrintBadStanzas(input->name, bad);
   if (usable == 0) return Fail(input->name + ": no stanza is usable", 1);
 
   GraphTally tally;  // before the heap, whose end may still reclaim graphs
@@ -171,7 +174,7 @@ int Run(const Options& options) {
   reef::Ref<Graph> graph = BuildGraph(**heap, parts, tally);
   parts = {};
   absl::PrintF("A server whose whole data set is replaced under load\n\n");
-  PrintLoad(*input, *graph, (*heap)->Stats());
+  PrintLoad(*input, bad.size(), *graph, (*heap)->Stats());
   absl::PrintF("  read in %s, parsed in %s, built in %s\n", Time(read_time), Time(parse_time),
                Time(Since(begin) - read_time - parse_time));
   return Serve(**heap, tally, *input, std::move(graph), options) ? 0 : 1;

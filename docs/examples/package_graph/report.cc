@@ -54,12 +54,8 @@ void PrintApart(const Latency& latency, std::chrono::nanoseconds served) {
 }  // namespace
 
 void PrintBadStanzas(const std::string& input_name, const std::vector<BadStanza>& bad) {
-  constexpr size_t kShown = 10;
-  for (size_t i = 0; i < std::min(bad.size(), kShown); ++i) {
-    absl::FPrintF(stderr, "%s:%d: stanza skipped: %s\n", input_name, bad[i].line, bad[i].reason);
-  }
-  if (bad.size() > kShown) {
-    absl::FPrintF(stderr, "%s: %s more stanzas skipped\n", input_name, Count(bad.size() - kShown));
+  for (const BadStanza& stanza : bad) {
+    absl::FPrintF(stderr, "%s:%d: stanza skipped: %s\n", input_name, stanza.line, stanza.reason);
   }
 }
 

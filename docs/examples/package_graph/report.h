@@ -24,7 +24,7 @@ struct Ending {
   std::chrono::nanoseconds dropped_at{};    // by the sampler's clock
 };
 
-// The first faults of the input on stderr, and how many there are beyond.
+// Every fault of the input, a line each on stderr.
 void PrintBadStanzas(const std::string& input_name, const std::vector<BadStanza>& bad);
 
 // An impressive answer of each kind, so that one sees what the figures are about. `probes` offers
