@@ -136,7 +136,7 @@ bool Serve(reef::Heap& heap, GraphTally& tally, const Input& input, reef::Ref<Gr
   PrintGraphs(server.reload_stats(), tally, reclaimed, sampler.samples());
   PrintCollections(before, after);
   PrintMemory(sampler.samples(), ending.dropped_at);
-  return PrintEnding(ending) && queries.wrong == 0;
+  return PrintEnding(ending, tally) && queries.wrong == 0;
 }
 
 void PrintLoad(const Input& input, size_t skipped, const Graph& graph,

@@ -165,8 +165,8 @@ void PrintMemory(const std::vector<Sample>& samples, std::chrono::nanoseconds la
   absl::PrintF("%s\n", PlotMemory(samples, last_drop));
 }
 
-bool PrintEnding(const Ending& ending) {
-  const bool is_empty = ending.after.live_objects == 0;
+bool PrintEnding(const Ending& ending, const GraphTally& tally) {
+  const bool is_empty = ending.after.live_objects == 0 && tally.reclaimed() == tally.made();
   absl::PrintF("The last drop\n");
   absl::PrintF("  before: %s objects, %s, %s resident; each count checked: %s\n",
                Count(ending.before.live_objects), Bytes(ending.before.live_bytes),
@@ -178,6 +178,8 @@ bool PrintEnding(const Ending& ending) {
                Time(ending.collect_time));
   absl::PrintF("  after:  %s objects, %s resident\n", Count(ending.after.live_objects),
                Bytes(ending.after.resident_bytes));
+  absl::PrintF("  graphs: made %d, dropped %d, reclaimed %d\n", tally.made(), tally.dropped(),
+               tally.reclaimed());
   absl::PrintF("  %s\n", is_empty ? "nothing left" : "SOMETHING IS LEFT");
   return is_empty && ending.verified.ok();
 }

@@ -37,8 +37,8 @@ void PrintGraphs(const ReloadStats& reloads, const GraphTally& tally,
 // The collections between two looks at the heap.
 void PrintCollections(const reef::HeapStats& before, const reef::HeapStats& after);
 void PrintMemory(const std::vector<Sample>& samples, std::chrono::nanoseconds last_drop);
-// True if all is well: the counts were right, and nothing is left.
-bool PrintEnding(const Ending& ending);
+// True if all is well: the counts were right, every graph was reclaimed, and nothing is left.
+bool PrintEnding(const Ending& ending, const GraphTally& tally);
 
 }  // namespace package_graph
 
