@@ -1,69 +1,63 @@
 #include "lib/collector/parallel.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <exception>
-#include <mutex>
-#include <thread>
-
-#if defined(__SANITIZE_THREAD__)
-#define REEF_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define REEF_THREAD_SANITIZER 1
-#endif
-#endif
 
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
 namespace reef::collector {
-
 namespace {
 
-// The first one runs here. The others are started; but memory or threads may be exhausted, and
-// those that could not be are run here as well, one after the other.
-#if defined(REEF_THREAD_SANITIZER)
-// The sanitizer does not see how oneTBB hands a task over, and what it reports of that would have
-// to be suppressed along with the markers' own code.
-template <typename Run>
-void RunOnThreads(size_t count, const Run& run) {
-  std::vector<std::thread> threads;
-  size_t started = 1;
-  try {
-    threads.reserve(count);
-    for (; started < count; ++started) threads.emplace_back([&run, i = started] { run(i); });
-  } catch (const std::exception&) {
+using Markers = std::vector<std::unique_ptr<Marker>>;
+
+// The markers at work, and what they share.
+struct Crew {
+  explicit Crew(const Markers& markers_in) : markers(markers_in) {}
+  void Run(size_t index) {
+    pool.Join();
+    markers[index]->Run(&pool);
   }
-  run(0);
-  for (size_t i = started; i < count; ++i) run(i);
-  for (std::thread& thread : threads) thread.join();
+
+  const Markers& markers;
+  MarkPool pool;
+  // Relaxed: each task takes a marker of its own, nothing is passed with the number.
+  std::atomic<size_t> next{1};
+};
+
+// Release by the caller before the tasks begin, acquire by each task. oneTBB orders the two as
+// well, but inside its library, where the thread sanitizer does not see it: so the tasks carry no
+// data of their own, and this is their edge. The way back is the group's count of its tasks, an
+// atomic that both ends touch in oneTBB's headers.
+std::atomic<Crew*> g_crew{nullptr};
+
+void RunTask() {
+  Crew& crew = *g_crew.load(std::memory_order_acquire);
+  crew.Run(crew.next.fetch_add(1, std::memory_order_relaxed));
 }
-#else
-template <typename Run>
-void RunOnTbb(size_t count, const Run& run) {
-  size_t started = 1;
-  bool first_has_run = false;
-  try {
-    // No more than oneTBB will lend: what is left over runs one after the other.
-    const int most = tbb::this_task_arena::max_concurrency();
-    tbb::task_arena arena(std::min(static_cast<int>(count), most));
-    arena.execute([&] {
-      tbb::task_group group;
-      try {
-        // A worker that starts late finds the pool empty and leaves at once.
-        for (; started < count; ++started) group.run([&run, i = started] { run(i); });
-      } catch (const std::exception&) {
-      }
-      first_has_run = true;
-      run(0);
-      group.wait();
-    });
-  } catch (const std::exception&) {
-  }
-  if (!first_has_run) run(0);
-  for (size_t i = started; i < count; ++i) run(i);
+
+// Starts the others, runs the first here, and waits. Memory or threads may be exhausted: then fewer
+// have been started.
+void RunOnArena(Crew& crew, size_t* started, bool* first_has_run) {
+  const size_t count = crew.markers.size();
+  // No more than oneTBB will lend: what is left over runs one after the other.
+  const int most = tbb::this_task_arena::max_concurrency();
+  tbb::task_arena arena(std::min(static_cast<int>(count), most));
+  arena.execute([&] {
+    tbb::task_group group;
+    g_crew.store(&crew, std::memory_order_release);  // the group has been made by then as well
+    try {
+      // A worker that starts late finds the pool empty and leaves at once.
+      for (; *started < count; ++*started) group.run([] { RunTask(); });
+    } catch (const std::exception&) {
+    }
+    *first_has_run = true;
+    crew.Run(0);
+    group.wait();
+  });
 }
-#endif
 
 }  // namespace
 
@@ -80,22 +74,17 @@ void RunIsolated(void (*work)()) {
   if (!done) work();
 }
 
-void RunMarkers(const std::vector<std::unique_ptr<Marker>>& markers) {
-  MarkPool pool;
-  // The mutex orders the markers' work for the sanitizer, which does not see into oneTBB.
-  std::mutex order;
-  const auto run = [&](size_t index) noexcept {
-    { const std::lock_guard<std::mutex> lock(order); }
-    pool.Join();
-    markers[index]->Run(&pool);
-    const std::lock_guard<std::mutex> lock(order);
-  };
-#if defined(REEF_THREAD_SANITIZER)
-  RunOnThreads(markers.size(), run);
-#else
-  RunOnTbb(markers.size(), run);
-#endif
-  const std::lock_guard<std::mutex> lock(order);
+void RunMarkers(const Markers& markers) {
+  Crew crew(markers);
+  size_t started = 1;
+  bool first_has_run = false;
+  try {
+    RunOnArena(crew, &started, &first_has_run);
+  } catch (const std::exception&) {
+  }
+  // Those that could not be started run here, one after the other.
+  if (!first_has_run) crew.Run(0);
+  for (size_t i = started; i < markers.size(); ++i) crew.Run(i);
 }
 
 }  // namespace reef::collector

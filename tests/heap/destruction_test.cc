@@ -92,7 +92,7 @@ TEST_F(DestructionTest, WhatIsDroppedFirstDiesFirstWithAllItKept) {
   Ref<Named> root = MakeNamed("root");
   root->left = MakeNamed("l");
   root->right = MakeNamed("r");
-  for (const Ref<Named> child : {Ref<Named>(root->left), Ref<Named>(root->right)}) {
+  for (const Ref<Named>& child : {Ref<Named>(root->left), Ref<Named>(root->right)}) {
     child->left = MakeNamed(child->name + "l");
     child->right = MakeNamed(child->name + "r");
   }

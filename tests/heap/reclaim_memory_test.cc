@@ -1,4 +1,4 @@
-// After a peak, resident memory follows the live bytes down within about a second, also when the
+// After a peak, resident memory follows the live bytes down within a second, also when the
 // process does nothing more.
 
 #include <algorithm>
@@ -26,8 +26,6 @@ using test::Eventually;
 // The peak; and what may stay resident above the live bytes: metadata, caches, hysteresis.
 constexpr uint64_t kPeak = uint64_t{test::kSanitized ? 64 : 200} << 20;
 constexpr uint64_t kSlack = kPeak / 8;
-// A second is promised; the rest is for a machine that is busy with other tests, and for checks.
-constexpr std::chrono::milliseconds kDeadline{test::kSlowBuild ? 3000 : 1500};
 
 template <size_t kBytes>
 struct Leaf {
@@ -54,7 +52,7 @@ class ReclaimMemoryTest : public ::testing::TestWithParam<bool> {
   // The process is idle meanwhile but for asking. Resident memory counts whole pages, live bytes
   // blocks.
   bool FallsToLive() {
-    return Eventually([&] { return Resident() <= heap_->Stats().live_bytes + kSlack; }, kDeadline);
+    return test::WithinASecond([&] { return Resident() <= heap_->Stats().live_bytes + kSlack; });
   }
   template <typename T>
   std::vector<Ref<T>> FillToPeak() {

@@ -1,7 +1,9 @@
 // Blocks of one to eight MiB go back and forth between two threads, each of which frees what the
-// other has taken: resident memory follows what is in use.
+// other has taken: resident memory follows what is in use. Every few rounds the two meet, and while
+// neither has a block in hand the heap may hold no more than twice the live bytes in memory.
 
 #include <array>
+#include <barrier>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -42,9 +44,9 @@ struct Raw {
   size_t bytes = 0;
 };
 
-// What a thread has in its hands while the other looks: it may be in neither figure, or in one.
-constexpr uint64_t kInHand = 2 * 8 * kMiB;
-constexpr uint64_t kSmall = 24 * kMiB;
+// The heap's own: what its records, and the caches of small blocks, take when nothing is live.
+constexpr uint64_t kSmall = 2 * kMiB;
+constexpr size_t kRoundsPerCheck = 8;
 
 class LargeBlocksStory : public ::testing::Test {
  protected:
@@ -54,15 +56,21 @@ class LargeBlocksStory : public ::testing::Test {
     options.huge_pages = false;
     return options;
   }
-  // Resident memory stays within twice what is live, at this moment.
-  void CheckResident() const {
+  size_t rounds() const { return test::Sized(200, 64); }
+  // By both threads, after each of their rounds: between the second thread's arrival and their
+  // leave nothing changes.
+  void EndRound(size_t round) {
+    if ((round + 1) % kRoundsPerCheck == 0) meeting_.arrive_and_wait();
+  }
+  void CheckResident() noexcept {
     const HeapStats stats = heap_->Stats();
     const uint64_t live = stats.raw_bytes + stats.live_bytes;
-    EXPECT_LE(stats.resident_bytes, 2 * live + kInHand) << live << " bytes live";
+    EXPECT_LE(stats.resident_bytes, 2 * live);
+    ++checks_;
   }
   void CheckEnd() {
-    EXPECT_TRUE(test::Eventually([this] { return heap_->Stats().resident_bytes <= kSmall; },
-                                 std::chrono::seconds(test::kSlowBuild ? 20 : 2)))
+    EXPECT_EQ(checks_, rounds() / kRoundsPerCheck);
+    EXPECT_TRUE(test::WithinASecond([this] { return heap_->Stats().resident_bytes <= kSmall; }))
         << heap_->Stats().resident_bytes;
     const absl::Status state = heap_->Verify();
     EXPECT_TRUE(state.ok()) << state;
@@ -70,6 +78,14 @@ class LargeBlocksStory : public ::testing::Test {
 
   const uint64_t seed_ = test::Seed();
   const std::unique_ptr<Heap> heap_ = test::NewHeap(Options());
+
+ private:
+  struct Check {
+    LargeBlocksStory* story;
+    void operator()() noexcept { story->CheckResident(); }
+  };
+  size_t checks_ = 0;
+  std::barrier<Check> meeting_{2, Check{this}};
 };
 
 TEST_F(LargeBlocksStory, RawBlocksFreedByTheOtherThreadStayWithinTwiceTheLive) {
@@ -77,18 +93,18 @@ TEST_F(LargeBlocksStory, RawBlocksFreedByTheOtherThreadStayWithinTwiceTheLive) {
   Board<Raw> board;
   test::RunThreads(2, [&](int i) {
     std::mt19937_64 random(seed_ + static_cast<uint64_t>(i));
-    for (size_t round = 0; round < test::Sized(200, 60); ++round) {
+    for (size_t round = 0; round < rounds(); ++round) {
       Raw block;
       block.bytes = kMiB + test::Below(random, 7 * kMiB);
       block.start = static_cast<char*>(heap_->Allocate(block.bytes));
       std::memset(block.start, static_cast<int>(block.bytes % 251), block.bytes);
       block = board.Exchange(test::Below(random, Board<Raw>::kPlaces), block);
       if (block.start != nullptr) {
-        ASSERT_EQ(static_cast<unsigned char>(block.start[0]), block.bytes % 251);
-        ASSERT_EQ(static_cast<unsigned char>(block.start[block.bytes - 1]), block.bytes % 251);
+        EXPECT_EQ(static_cast<unsigned char>(block.start[0]), block.bytes % 251);
+        EXPECT_EQ(static_cast<unsigned char>(block.start[block.bytes - 1]), block.bytes % 251);
         heap_->Deallocate(block.start);
       }
-      if (round % 8 == 0) CheckResident();
+      EndRound(round);
     }
   });
   for (size_t i = 0; i < Board<Raw>::kPlaces; ++i) heap_->Deallocate(board.Exchange(i, {}).start);
@@ -113,12 +129,12 @@ TEST_F(LargeBlocksStory, LargeObjectsDroppedByTheOtherThreadStayWithinTwiceTheLi
   Board<Ref<Large>> board;
   test::RunThreads(2, [&](int i) {
     std::mt19937_64 random(seed_ + static_cast<uint64_t>(i));
-    for (size_t round = 0; round < test::Sized(200, 60); ++round) {
+    for (size_t round = 0; round < rounds(); ++round) {
       Ref<Large> large = heap_->Make<Large>(lives);
       if (round % 2 == 0) large = std::move(large).Share();
       large = board.Exchange(test::Below(random, Board<Raw>::kPlaces), std::move(large));
       large.Reset();
-      if (round % 8 == 0) CheckResident();
+      EndRound(round);
     }
   });
   for (size_t i = 0; i < Board<Raw>::kPlaces; ++i) board.Exchange(i, nullptr).Reset();

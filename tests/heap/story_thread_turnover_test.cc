@@ -1,12 +1,16 @@
 // Thousands of short threads, each of which makes objects, drops most, and leaves some to others: a
-// thread's end costs no memory, whoever its objects belong to afterwards.
+// thread's end costs no memory, whoever its objects belong to afterwards: neither in the heap's
+// region nor beside it, where slots, thread caches and logs are.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <random>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,6 +18,7 @@
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 
+#include "lib/threads/slot_registry.h"
 #include "reef/reef.h"
 #include "tests/heap/support.h"
 
@@ -64,6 +69,18 @@ void LiveShortly(Heap& heap, test::Lives& lives, Estate& estate, uint64_t seed) 
   (void)estate.Find(random());  // another thread's, which dies here
 }
 
+// What the system holds in memory of the whole process.
+uint64_t ProcessResidentBytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    uint64_t kibibytes = 0;
+    if (word == "VmRSS:" && status >> kibibytes) return kibibytes << 10;
+    status.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  ADD_FAILURE() << "/proc/self/status has no VmRSS";
+  return 0;
+}
+
 TEST(ThreadTurnoverStory, MemoryStaysFlatOverThousandsOfThreads) {
   HeapOptions options;
   options.reserve_bytes = uint64_t{1} << 30;
@@ -74,9 +91,9 @@ TEST(ThreadTurnoverStory, MemoryStaysFlatOverThousandsOfThreads) {
   SCOPED_TRACE(test::SeedNote(seed));
   test::Lives lives;
   Estate estate;
-  const size_t threads = test::Sized(20'000, 1500);
+  const size_t count_all = test::Sized(20'000, 1500);
+  constexpr size_t kAtOnce = 4;
   const auto run = [&](size_t count, uint64_t first) {
-    constexpr size_t kAtOnce = 4;
     for (size_t done = 0; done < count; done += kAtOnce) {
       test::RunThreads(kAtOnce, [&](int i) {
         LiveShortly(*heap, lives, estate, seed + first + done + static_cast<uint64_t>(i));
@@ -84,17 +101,26 @@ TEST(ThreadTurnoverStory, MemoryStaysFlatOverThousandsOfThreads) {
     }
     (void)heap->Collect();
   };
-  run(threads / 5, 0);
+  const uint32_t slots = threads::SlotCount();
+  run(count_all / 5, 0);
   const HeapStats warm = heap->Stats();
-  run(threads - threads / 5, threads);
+  const uint64_t warm_process = ProcessResidentBytes();
+  run(count_all - count_all / 5, count_all);
   const HeapStats end = heap->Stats();
+  const uint64_t end_process = ProcessResidentBytes();
   constexpr uint64_t kSlack = uint64_t{4} << 20;
   EXPECT_LE(end.committed_bytes, warm.committed_bytes + kSlack);
   EXPECT_LE(end.resident_bytes, warm.resident_bytes + kSlack);
+  // The sanitizers keep memory of their own for every thread and every freed block.
+  if (!test::kSanitized) {
+    EXPECT_LE(end_process, warm_process + kSlack);
+  }
+  // Those at once, the collector's, and one that the collector may have in hand.
+  EXPECT_LE(threads::SlotCount(), slots + kAtOnce + 2);
 
   estate.Clear();
   (void)heap->Collect();
-  EXPECT_EQ(lives.begun(), static_cast<int64_t>(threads * 24));
+  EXPECT_EQ(lives.begun(), static_cast<int64_t>(count_all * 24));
   EXPECT_EQ(lives.now(), 0);
   const absl::Status state = heap->Verify();
   EXPECT_TRUE(state.ok()) << state;

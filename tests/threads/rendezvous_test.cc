@@ -151,25 +151,39 @@ TEST(RendezvousTest, NoBracketWithTheFormerModeIsOpenAfterwards) {
   EXPECT_EQ(wrong, 0u);
 }
 
+// An open bracket holds the rendezvous up while another thread attaches and opens its first one.
 TEST(RendezvousTest, ThreadThatAttachesMeanwhileSeesTheMode) {
   Region region;
   for (size_t round = 0; round < 30; ++round) {
-    std::atomic<bool> done{false};
-    bool late = false;
+    Actor holder;
+    Actor caller;
+    Gate inside;
+    Gate leave;
+    Gate end;
+    std::atomic<bool> returned{false};
+    holder.Start([&] {
+      const Bracket bracket(internal::CurrentSlot());
+      inside.Open();
+      leave.Pass();
+    });
+    inside.Pass();
+    caller.Start([&] {
+      const Armed armed(region.core(), Mode::kLogging);
+      returned.store(true);
+      end.Pass();
+    });
+    while (g_mode.load(std::memory_order_relaxed) != Mode::kLogging) std::this_thread::yield();
     Mode read = Mode::kIdle;
-    std::thread thread([&] {
-      late = done.load();
+    bool meanwhile = false;
+    std::thread([&] {
       const Bracket bracket(internal::CurrentSlot());
       read = bracket.mode();
-    });
-    {
-      const Armed armed(region.core(), Mode::kLogging);
-      done.store(true);
-      thread.join();
-    }
-    if (late) {
-      EXPECT_EQ(read, Mode::kLogging);
-    }
+      meanwhile = !returned.load();
+    }).join();
+    EXPECT_EQ(read, Mode::kLogging);
+    EXPECT_TRUE(meanwhile) << "the rendezvous did not wait for the holder";
+    leave.Open();
+    end.Open();
   }
 }
 

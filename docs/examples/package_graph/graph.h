@@ -3,9 +3,9 @@
 //   Graph --> Package --> Version --> Dependency --> Alternative --> Package
 //
 // Every edge has its opposite, so each object of a graph is on a cycle and the graph as a whole is
-// one knot: counting alone would never free any of it. A graph is built by one thread and never
-// changed after it has been published; any number of threads may then follow its edges freely, for
-// as long as they hold a Ref to the Graph.
+// one knot: counting alone would never free any of it. A graph is built by several threads together
+// and never changed after it has been published; any number of threads may then follow its edges
+// freely, for as long as they hold a Ref to the Graph.
 #ifndef DOCS_EXAMPLES_PACKAGE_GRAPH_GRAPH_H_
 #define DOCS_EXAMPLES_PACKAGE_GRAPH_GRAPH_H_
 
@@ -25,12 +25,12 @@ struct Version;
 
 // A name that packages have or provide. One that no package has is virtual: it has no versions.
 struct Package {
-  Package(uint32_t id_in, std::string name_in) : id(id_in), name(std::move(name_in)) {}
+  explicit Package(std::string name_in) : name(std::move(name_in)) {}
 
   bool IsVirtual() const { return versions.empty(); }
   void Trace(reef::Visitor& v) const { v.Visit(graph, versions, providers, dependents); }
 
-  const uint32_t id;  // its place in Graph::packages, for arrays beside the graph
+  uint32_t id = 0;  // its place in Graph::packages, for arrays beside the graph
   const std::string name;
   reef::Member<Graph> graph;
   reef::Vector<Version> versions;

@@ -1,106 +1,102 @@
 #include "docs/examples/package_graph/loader.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
-#include <string_view>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
+#include "docs/examples/package_graph/names.h"
+#include "docs/examples/package_graph/parallel.h"
 
 namespace package_graph {
 namespace {
 
-class GraphBuilder {
+// One thread's share: the versions of one part, and what they depend on and provide. It meets the
+// others at the packages.
+class PartBuilder {
  public:
-  GraphBuilder(reef::Heap& heap, GraphTally& tally) : heap_(heap), graph_(heap.Make<Graph>(tally)) {
-    tally.CountMade();
-  }
+  PartBuilder(reef::Heap& heap, NameTable& names, const StanzaList& list)
+      : heap_(heap), names_(names), list_(list) {}
 
-  void ReserveNames(size_t names) {
-    names_.reserve(names);
-    graph_->packages.reserve(names);
+  void Build() {
+    for (const ParsedStanza& stanza : list_.stanzas) Add(stanza);
   }
-
-  void Add(const StanzaList& list, const ParsedStanza& stanza) {
-    const reef::Ref<Package>& package = Named(stanza.package);
-    reef::Ref<Version> version = heap_.Make<Version>(std::string(stanza.version));
-    version->package = package;
-    package->versions.push_back(version);
-    AddDependencies(list, stanza.depends, version);
-    AddProvided(list, stanza.provides, version);
-  }
-
-  reef::Ref<Graph> Finish() {
-    for (const auto& package : graph_->packages) {
-      if (package->IsVirtual()) ++graph_->virtual_packages;
-    }
-    return std::move(graph_);
-  }
+  uint32_t dependencies() const { return dependencies_; }
 
  private:
-  // The package of that name, made on first sight. The result stays valid until the next call.
-  const reef::Ref<Package>& Named(std::string_view name) {
-    reef::Ref<Package>& package = names_[name];
-    if (!package) {
-      const auto id = static_cast<uint32_t>(graph_->packages.size());
-      package = heap_.Make<Package>(id, std::string(name));
-      package->graph = graph_;
-      graph_->packages.push_back(package);
-    }
-    return package;
+  void Add(const ParsedStanza& stanza) {
+    const reef::Ref<Version> version = heap_.Make<Version>(std::string(stanza.version));
+    version->package =
+        names_.Find(stanza.package, [&](Package& package) { package.versions.push_back(version); });
+    AddDependencies(stanza.depends, version);
+    AddProvided(stanza.provides, version);
   }
 
-  void AddDependencies(const StanzaList& list, Range clauses, const reef::Ref<Version>& version) {
+  void AddDependencies(Range clauses, const reef::Ref<Version>& version) {
     version->dependencies.reserve(clauses.end - clauses.begin);
     for (uint32_t i = clauses.begin; i < clauses.end; ++i) {
       reef::Ref<Dependency> dependency = heap_.Make<Dependency>();
       dependency->version = version;
-      AddAlternatives(list, list.depends.clauses[i], dependency);
+      AddAlternatives(list_.depends.clauses[i], dependency);
       version->dependencies.push_back(std::move(dependency));
     }
-    graph_->dependencies += clauses.end - clauses.begin;
+    dependencies_ += clauses.end - clauses.begin;
   }
 
-  void AddAlternatives(const StanzaList& list, Range range,
-                       const reef::Ref<Dependency>& dependency) {
+  void AddAlternatives(Range range, const reef::Ref<Dependency>& dependency) {
     dependency->alternatives.reserve(range.end - range.begin);
     for (uint32_t i = range.begin; i < range.end; ++i) {
-      const ParsedAlternative& parsed = list.depends.alternatives[i];
+      const ParsedAlternative& parsed = list_.depends.alternatives[i];
       reef::Ref<Alternative> alternative = heap_.Make<Alternative>(std::string(parsed.constraint));
-      const reef::Ref<Package>& target = Named(parsed.name);
       alternative->dependency = dependency;
-      alternative->target = target;
-      target->dependents.push_back(alternative);
+      alternative->target = names_.Find(
+          parsed.name, [&](Package& target) { target.dependents.push_back(alternative); });
       dependency->alternatives.push_back(std::move(alternative));
     }
   }
 
-  void AddProvided(const StanzaList& list, Range range, const reef::Ref<Version>& version) {
+  void AddProvided(Range range, const reef::Ref<Version>& version) {
     version->provides.reserve(range.end - range.begin);
     for (uint32_t i = range.begin; i < range.end; ++i) {
-      const reef::Ref<Package>& provided = Named(list.provides.alternatives[i].name);
-      provided->providers.push_back(version);
-      version->provides.push_back(provided);
+      version->provides.push_back(
+          names_.Find(list_.provides.alternatives[i].name,
+                      [&](Package& provided) { provided.providers.push_back(version); }));
     }
   }
 
   reef::Heap& heap_;
-  reef::Ref<Graph> graph_;
-  absl::flat_hash_map<std::string_view, reef::Ref<Package>> names_;  // keys lie in the parsed text
+  NameTable& names_;
+  const StanzaList& list_;
+  uint32_t dependencies_ = 0;
 };
+
+// Numbers the packages and puts them into their graph.
+void Enter(std::vector<reef::Ref<Package>> packages, const reef::Ref<Graph>& graph) {
+  graph->packages.reserve(packages.size());
+  for (reef::Ref<Package>& package : packages) {
+    package->id = static_cast<uint32_t>(graph->packages.size());
+    package->graph = graph;
+    if (package->IsVirtual()) ++graph->virtual_packages;
+    graph->packages.push_back(std::move(package));
+  }
+}
 
 }  // namespace
 
 reef::Ref<Graph> BuildGraph(reef::Heap& heap, const std::vector<StanzaList>& parts,
                             GraphTally& tally) {
-  GraphBuilder builder(heap, tally);
+  reef::Ref<Graph> graph = heap.Make<Graph>(tally);
+  tally.CountMade();
   size_t stanzas = 0;
   for (const StanzaList& part : parts) stanzas += part.stanzas.size();
-  builder.ReserveNames(stanzas + stanzas / 2);  // most are packages, the rest virtual
-  for (const StanzaList& part : parts) {
-    for (const ParsedStanza& stanza : part.stanzas) builder.Add(part, stanza);
-  }
-  return builder.Finish();
+  NameTable names(heap, stanzas + stanzas / 2);  // most are packages, the rest virtual
+  std::deque<PartBuilder> builders;
+  for (const StanzaList& part : parts) builders.emplace_back(heap, names, part);
+  RunOnThreads(builders.size(), [&builders](size_t i) { builders[i].Build(); });
+  for (const PartBuilder& builder : builders) graph->dependencies += builder.dependencies();
+  Enter(names.TakeAll(), graph);
+  return graph;
 }
 
 }  // namespace package_graph

@@ -1,9 +1,9 @@
 // A server over the package lists of a Linux distribution, on one Reef heap.
 //
 // It loads the description of every package, builds the dependency graph (which is full of cycles),
-// and answers queries with several threads, while another thread reloads the whole graph again and
-// again. Each graph that has been replaced is garbage that only the collector can reclaim, which it
-// does without ever stopping a worker. In the end everything is dropped and nothing may be left.
+// and answers queries with several threads, while others reload the whole graph again and again,
+// together. Each graph that has been replaced is garbage that only the collector can reclaim, which
+// it does without ever stopping a worker. In the end everything is dropped and nothing may be left.
 #include <unistd.h>
 
 #include <algorithm>
@@ -109,14 +109,15 @@ bool Serve(reef::Heap& heap, GraphTally& tally, const Input& input, reef::Ref<Gr
   const std::vector<Probe> probes = MakeProbes(*graph);
   PrintExamples(*graph, probes);
   const int workers = options.workers != 0 ? options.workers : std::max(Cores() - 1, 1);
-  absl::PrintF(
-      "\nServing for %d s on %d cores: %d %s queries, one thread reloads without a pause\n",
-      options.seconds, Cores(), workers, workers == 1 ? "worker answers" : "workers answer");
+  absl::PrintF("\nServing for %d s on %d cores: %d %s queries, %d %s without a pause\n",
+               options.seconds, Cores(), workers,
+               workers == 1 ? "worker answers" : "workers answer", Cores(),
+               Cores() == 1 ? "thread reloads" : "threads reload");
 
   // An interrupt ends the serving early, and the report still comes; a second one ends all.
   std::signal(SIGINT, [](int) { g_interrupted.store(true, std::memory_order_relaxed); });
   Sampler sampler(heap);
-  Server server(heap, tally, input.text, probes);
+  Server server(heap, tally, input.text, probes, Cores());
   const reef::HeapStats before = heap.Stats();
   const Clock::time_point begin = Clock::now();
   server.Start(std::move(graph), workers);
@@ -135,13 +136,15 @@ bool Serve(reef::Heap& heap, GraphTally& tally, const Input& input, reef::Ref<Gr
   PrintGraphs(server.reload_stats(), tally, reclaimed, sampler.samples());
   PrintCollections(before, after);
   PrintMemory(sampler.samples(), ending.dropped_at);
-  return PrintEnding(ending) && queries.wrong == 0;
+  return PrintEnding(ending, tally) && queries.wrong == 0;
 }
 
-void PrintLoad(const Input& input, const Graph& graph, const reef::HeapStats& stats) {
+void PrintLoad(const Input& input, size_t skipped, const Graph& graph,
+               const reef::HeapStats& stats) {
   absl::PrintF("  %s packages and %s virtual names, %s dependencies, from %s of %s\n",
                Count(graph.packages.size() - graph.virtual_packages), Count(graph.virtual_packages),
                Count(graph.dependencies), Bytes(input.text.size()), input.name);
+  if (skipped != 0) absl::PrintF("  %s bad stanzas, skipped\n", Count(skipped));
   absl::PrintF("  %s objects on the Reef heap, %s\n", Count(stats.live_objects),
                Bytes(stats.live_bytes));
 }
@@ -161,7 +164,8 @@ int Run(const Options& options) {
     usable += part.stanzas.size();
   }
   if (named == 0) return Fail(input->name + ": is no package list: no stanza names a package", 1);
-  PrintBadStanzas(input->name, BadStanzas(parts));
+  const std::vector<BadStanza> bad = BadStanzas(parts);
+  PrintBadStanzas(input->name, bad);
   if (usable == 0) return Fail(input->name + ": no stanza is usable", 1);
 
   GraphTally tally;  // before the heap, whose end may still reclaim graphs
@@ -170,7 +174,7 @@ int Run(const Options& options) {
   reef::Ref<Graph> graph = BuildGraph(**heap, parts, tally);
   parts = {};
   absl::PrintF("A server whose whole data set is replaced under load\n\n");
-  PrintLoad(*input, *graph, (*heap)->Stats());
+  PrintLoad(*input, bad.size(), *graph, (*heap)->Stats());
   absl::PrintF("  read in %s, parsed in %s, built in %s\n", Time(read_time), Time(parse_time),
                Time(Since(begin) - read_time - parse_time));
   return Serve(**heap, tally, *input, std::move(graph), options) ? 0 : 1;

@@ -1,8 +1,8 @@
 #include "docs/examples/package_graph/parser.h"
 
 #include <algorithm>
-#include <thread>
-#include <utility>
+
+#include "docs/examples/package_graph/parallel.h"
 
 namespace package_graph {
 namespace {
@@ -24,12 +24,7 @@ std::vector<std::string_view> SplitAtStanzas(std::string_view text, size_t parts
 std::vector<StanzaList> ParsePackageList(std::string_view text, int threads) {
   const auto texts = SplitAtStanzas(text, static_cast<size_t>(std::max(threads, 1)));
   std::vector<StanzaList> parts(texts.size());
-  std::vector<std::thread> helpers;
-  for (size_t i = 1; i < texts.size(); ++i) {
-    helpers.emplace_back([&, i] { parts[i] = ReadStanzas(texts[i]); });
-  }
-  parts[0] = ReadStanzas(texts[0]);
-  for (std::thread& helper : helpers) helper.join();
+  RunOnThreads(texts.size(), [&](size_t i) { parts[i] = ReadStanzas(texts[i]); });
 
   size_t lines_before = 0;
   for (StanzaList& part : parts) {

@@ -54,12 +54,8 @@ void PrintApart(const Latency& latency, std::chrono::nanoseconds served) {
 }  // namespace
 
 void PrintBadStanzas(const std::string& input_name, const std::vector<BadStanza>& bad) {
-  constexpr size_t kShown = 10;
-  for (size_t i = 0; i < std::min(bad.size(), kShown); ++i) {
-    absl::FPrintF(stderr, "%s:%d: stanza skipped: %s\n", input_name, bad[i].line, bad[i].reason);
-  }
-  if (bad.size() > kShown) {
-    absl::FPrintF(stderr, "%s: %s more stanzas skipped\n", input_name, Count(bad.size() - kShown));
+  for (const BadStanza& stanza : bad) {
+    absl::FPrintF(stderr, "%s:%d: stanza skipped: %s\n", input_name, stanza.line, stanza.reason);
   }
 }
 
@@ -169,8 +165,8 @@ void PrintMemory(const std::vector<Sample>& samples, std::chrono::nanoseconds la
   absl::PrintF("%s\n", PlotMemory(samples, last_drop));
 }
 
-bool PrintEnding(const Ending& ending) {
-  const bool is_empty = ending.after.live_objects == 0;
+bool PrintEnding(const Ending& ending, const GraphTally& tally) {
+  const bool is_empty = ending.after.live_objects == 0 && tally.reclaimed() == tally.made();
   absl::PrintF("The last drop\n");
   absl::PrintF("  before: %s objects, %s, %s resident; each count checked: %s\n",
                Count(ending.before.live_objects), Bytes(ending.before.live_bytes),
@@ -182,6 +178,8 @@ bool PrintEnding(const Ending& ending) {
                Time(ending.collect_time));
   absl::PrintF("  after:  %s objects, %s resident\n", Count(ending.after.live_objects),
                Bytes(ending.after.resident_bytes));
+  absl::PrintF("  graphs: made %d, dropped %d, reclaimed %d\n", tally.made(), tally.dropped(),
+               tally.reclaimed());
   absl::PrintF("  %s\n", is_empty ? "nothing left" : "SOMETHING IS LEFT");
   return is_empty && ending.verified.ok();
 }

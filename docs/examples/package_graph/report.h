@@ -24,7 +24,7 @@ struct Ending {
   std::chrono::nanoseconds dropped_at{};    // by the sampler's clock
 };
 
-// The first faults of the input on stderr, and how many there are beyond.
+// Every fault of the input, a line each on stderr.
 void PrintBadStanzas(const std::string& input_name, const std::vector<BadStanza>& bad);
 
 // An impressive answer of each kind, so that one sees what the figures are about. `probes` offers
@@ -37,8 +37,8 @@ void PrintGraphs(const ReloadStats& reloads, const GraphTally& tally,
 // The collections between two looks at the heap.
 void PrintCollections(const reef::HeapStats& before, const reef::HeapStats& after);
 void PrintMemory(const std::vector<Sample>& samples, std::chrono::nanoseconds last_drop);
-// True if all is well: the counts were right, and nothing is left.
-bool PrintEnding(const Ending& ending);
+// True if all is well: the counts were right, every graph was reclaimed, and nothing is left.
+bool PrintEnding(const Ending& ending, const GraphTally& tally);
 
 }  // namespace package_graph
 

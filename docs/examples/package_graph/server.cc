@@ -43,8 +43,8 @@ void QueryStats::Merge(const QueryStats& other) {
 }
 
 Server::Server(reef::Heap& heap, GraphTally& tally, std::string_view text,
-               const std::vector<Probe>& probes)
-    : heap_(heap), tally_(tally), text_(text), probes_(probes) {}
+               const std::vector<Probe>& probes, int reload_threads)
+    : heap_(heap), tally_(tally), text_(text), probes_(probes), reload_threads_(reload_threads) {}
 
 void Server::Start(reef::Ref<Graph> first, int workers) {
   current_.Store(std::move(first));
@@ -132,7 +132,7 @@ void Server::ReloadForever() {
 
 void Server::Reload() {
   const Clock::time_point begin = Clock::now();
-  const std::vector<StanzaList> parts = ParsePackageList(text_, 1);
+  const std::vector<StanzaList> parts = ParsePackageList(text_, reload_threads_);
   const Clock::time_point parsed = Clock::now();
   reef::Ref<Graph> fresh = BuildGraph(heap_, parts, tally_);
   reload_stats_.parse_time += parsed - begin;

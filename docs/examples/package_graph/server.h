@@ -1,5 +1,5 @@
-// The server: workers answer queries about the current graph while one more thread reloads it over
-// and over and puts the new one in its place.
+// The server: workers answer queries about the current graph while it is reloaded over and over, by
+// one more thread and its helpers, and the new one put in its place.
 //
 // The two sides meet in one AtomicRef. A worker loads a counted Ref for each query, then follows
 // plain edges: the graph cannot go while it is held, and nobody changes it. The reloader exchanges
@@ -54,9 +54,10 @@ struct ReloadStats {
 
 class Server {
  public:
-  // Everything that is passed by reference, and what `text` points to, outlives the server.
+  // Everything that is passed by reference, and what `text` points to, outlives the server. Reloads
+  // use so many threads.
   Server(reef::Heap& heap, GraphTally& tally, std::string_view text,
-         const std::vector<Probe>& probes);
+         const std::vector<Probe>& probes, int reload_threads);
   ~Server() { Stop(); }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -91,6 +92,7 @@ class Server {
   GraphTally& tally_;
   const std::string_view text_;
   const std::vector<Probe>& probes_;
+  const int reload_threads_;
   reef::AtomicRef<Graph> current_;
   std::atomic<bool> is_stopping_ = false;
   std::deque<Worker> workers_;  // a deque, because a Worker cannot be moved
