@@ -68,7 +68,8 @@ collector::CollectorOptions CollectorOptionsOf(const HeapOptions& options) {
           .growth_percent = options.growth_percent,
           .growth_bytes = options.growth_bytes,
           .cpu_percent = options.collector_cpu_percent,
-          .marker_threads = options.marker_threads};
+          .marker_threads = options.marker_threads,
+          .finalizer_executor = options.finalizer_executor};
 }
 
 // Cores of heaps that ended, for the next ones: a core is never freed, because look-ups of other

@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 
 #include "reef/error.h"
+#include "reef/finalizer.h"
 #include "reef/internal/make.h"
 #include "reef/ref.h"
 #include "reef/stats.h"
@@ -51,6 +52,8 @@ struct HeapOptions {
   int collector_cpu_percent = 25;
   // Threads that mark, 1 to 16. More than one uses oneTBB.
   int marker_threads = 1;
+  // Runs finalizers and weak callbacks; empty: they run where they fall due (reef/finalizer.h).
+  FinalizerExecutor finalizer_executor = nullptr;
 };
 
 class Heap {
@@ -128,13 +131,6 @@ class Heap {
 // The process-wide heap: made on first use with default options, never destroyed, so that statics
 // and thread_locals may drop their Refs as late as they like.
 Heap& DefaultHeap();
-
-namespace internal {
-// The default heap's core is constant-initialised: its empty caches send the first allocation to
-// the slow path, which makes the heap.
-extern HeapCore g_default_core;
-inline constexpr uint32_t kDefaultHeapIndex = 0;
-}  // namespace internal
 
 // Make and TryMake on the default heap.
 template <typename T, typename... Args>

@@ -4,11 +4,14 @@
 
 #include "reef/atomic.h"
 #include "reef/error.h"
+#include "reef/finalizer.h"
 #include "reef/heap.h"
 #include "reef/member.h"
 #include "reef/ref.h"
 #include "reef/stats.h"
 #include "reef/trace.h"
+#include "reef/unraisable.h"
 #include "reef/vector.h"
+#include "reef/weak.h"
 
 #endif  // REEF_REEF_H_

@@ -23,6 +23,7 @@ const char* PhaseName(Phase phase);
 struct CollectionReport {
   uint64_t objects = 0;  // unreachable objects reclaimed
   uint64_t bytes = 0;    // the bytes of their blocks
+  uint64_t finalized = 0;  // unreachable objects whose finalizers were taken
   uint64_t marked = 0;   // objects proven reachable
   uint64_t roots = 0;    // objects that the root scan started from
   uint64_t logged = 0;   // entries taken from the threads' logs

@@ -10,6 +10,7 @@
 #include "lib/memory/space.h"
 #include "lib/os/clock.h"
 #include "lib/threads/grace.h"
+#include "reef/finalizer.h"
 #include "reef/internal/slab.h"
 #include "reef/stats.h"
 
@@ -27,6 +28,7 @@ struct CollectorOptions {
   uint64_t growth_bytes = uint64_t{8} << 20;
   int cpu_percent = 25;
   int marker_threads = 1;
+  FinalizerExecutor finalizer_executor = nullptr;
 };
 
 // The pacer's memory, collector thread only.

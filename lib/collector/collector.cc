@@ -233,8 +233,10 @@ Collector::Outcome Collector::RunCycle(CollectedHeap* heap) {
   const CollectionReport report = cycle.Run();
   heap->collecting.store(false, std::memory_order_relaxed);
   const bool aborted = report.aborted != 0;
-  NoteCollection(heap, report, suspects, bytes, aborted || cycle.conservative());
-  const bool incomplete = aborted || (cycle.conservative() && !cycle.WaitsForScope());
+  // The objects whose finalizers were taken are the next one's.
+  const bool again = aborted || report.finalized != 0;
+  NoteCollection(heap, report, suspects, bytes, again || cycle.conservative());
+  const bool incomplete = again || (cycle.conservative() && !cycle.WaitsForScope());
   const std::lock_guard<std::mutex> lock(mutex_);
   heap->bytes_left = heap->pacing.traced_bytes;
   heap->last = report;

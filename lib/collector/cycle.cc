@@ -1,10 +1,13 @@
 #include "lib/collector/cycle.h"
 
 #include <new>
+#include <utility>
 
 #include "lib/collector/parallel.h"
 #include "lib/collector/roots.h"
+#include "lib/collector/step.h"
 #include "lib/collector/sweeper.h"
+#include "lib/object/door.h"
 #include "lib/object/dying.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
@@ -109,12 +112,16 @@ bool Cycle::Arm() {
   threads::SetMarkers(heap_->options.marker_threads);
   g_mode.store(Mode::kLogging, std::memory_order_release);
   REEF_CHAOS_POINT("logging stored");
+  Pass(Step::kLogging);
   threads::Rendezvous();  // T0
+  Pass(Step::kEverybodyLogs);
   scopes_ticket_ = threads::TakeGraceTicket();
   core->birth.store(BirthWord(black_), std::memory_order_release);
   g_mode.store(Mode::kMarking, std::memory_order_release);
   REEF_CHAOS_POINT("marking stored");
+  Pass(Step::kMarking);
   threads::Rendezvous();  // T1
+  Pass(Step::kBornBlack);
   return true;
 }
 
@@ -130,6 +137,7 @@ void Cycle::ScanTheRoots() {
   report_.roots =
       ScanRoots(*heap_->space, black_, published_too_, markers_[0].get(), &conservative_, poll_);
   conservative_ = conservative_ || published_too_;
+  Pass(Step::kRootsScanned);
 }
 
 bool Cycle::WaitsForScope() const {
@@ -146,35 +154,59 @@ void Cycle::MarkToEmpty() {
   }
 }
 
-// True if the logs held something white.
+// True if the logs held something white, or a revival: that one's bracket may have moved other
+// objects out of the revived one, whose entries this round does not see.
 bool Cycle::TakeLogs() {
   bool found = false;
   threads::ForEachSlot([&](internal::Slot& slot) {
-    report_.logged += threads::TakeLog(slot, [&](Header* header) {
+    report_.logged += threads::TakeLog(slot, [&](Header* header, bool revival) {
       if (markers_[0]->PushIfWhite(header)) found = true;
+      if (revival) {
+        found = true;
+        ++revivals_;
+      }
     });
   });
+  Pass(Step::kLogsTaken);
   return found;
 }
 
 void Cycle::Mark() {
-  do {
+  for (;;) {
     MarkToEmpty();
     REEF_CHAOS_POINT("marked to empty");
+    Pass(Step::kMarked);
+    // Their objects are marked, with all they reach.
+    object::LeaveDoor(std::exchange(revivals_, 0));
     // The first white object on a path that is still to be marked lost its edge in a bracket that
     // began before its predecessor was traced, hence ended before this rendezvous, hence is logged.
     threads::Rendezvous();
     DestroyHandedOver();
-  } while (TakeLogs() && !Failed());
+    const bool found = TakeLogs();
+    if (Failed()) return;
+    if (found) continue;
+    if (TakeFinalizers(*heap_->space, black_, markers_[0].get(), &finalizers_)) {
+      Pass(Step::kFinalizersTaken);
+      continue;
+    }
+    // Directly after a round that brought nothing new. Somebody is inside: his entry is yet to come.
+    if (object::CloseDoor()) break;
+  }
+  Pass(Step::kDoorClosed);
 }
 
-void Cycle::Condemn() { collector::Condemn(*heap_->space, black_, &report_, poll_); }
+void Cycle::Condemn() {
+  collector::Condemn(*heap_->space, black_, &report_, &cells_, poll_);
+  Pass(Step::kCondemned);
+}
 
 void Cycle::Disarm() {
   g_mode.store(threads::IdleMode(), std::memory_order_release);
   REEF_CHAOS_POINT("idle stored");
+  Pass(Step::kIdle);
   threads::Rendezvous();
   threads::DiscardLogs();
+  object::OpenDoor();
   // After the rendezvous: whoever saw a published batch has handed over by now.
   DestroyHandedOver();
 }
@@ -209,11 +241,20 @@ CollectionReport Cycle::Run() {
     StartPhase(Phase::kCondemn);
     Condemn();
     Disarm();
+    Pass(Step::kDoorOpen);
     StartPhase(Phase::kClear);
+    RunCallbacks(*heap_->space, black_, slot, cells_);
+    Pass(Step::kCallbacksRun);
     if (report_.objects != 0) ClearGarbage(*heap_->space, black_, slot, poll_);
+    Pass(Step::kCleared);
     StartPhase(Phase::kFree);
     if (report_.objects != 0) FreeGarbage(*heap_->space, black_, slot, poll_);
+    Pass(Step::kFreed);
   }
+  // Also those that an aborted collection has taken.
+  report_.finalized = finalizers_.count;
+  RunFinalizers(internal::CurrentSlot(), finalizers_);
+  Pass(Step::kFinalized);
   StartPhase(phase_);
   report_.total_time = os::Now() - start;
   return report_;

@@ -4,10 +4,13 @@
 //             MARKING, rendezvous (T1). I5: nobody allocates black before everybody logs.
 //   roots     after a grace period that began at T0: then no ReadScope is older than the barrier.
 //             One that does not end in time makes all published objects roots.
-//   mark      trace; then { rendezvous; take logs; trace } until a round brings nothing new
-//   condemn   the white objects are garbage; mode IDLE, rendezvous, logs discarded
-//   clear     their edges are emptied
-//   free      their destructors run, their blocks go back
+//   mark      trace; then { rendezvous; take logs; trace } until a round brings nothing new; then
+//             finalizers that are due are taken, and what they reach is marked likewise; then, after
+//             such a round, the weak door closes (lib/object/door.h), or else another round follows
+//   condemn   the white objects are garbage: DEAD, weak cells cleared; mode IDLE, rendezvous, logs
+//             discarded, door open
+//   clear     weak callbacks run; then the garbage's edges are emptied
+//   free      their destructors run, their blocks go back; then the finalizers run
 //
 // I6: every object reachable at T0 or at any time after is marked: a path lost after T0 was logged;
 // a root held at T0 is seen by the scan, or logged when dropped, whichever word counted it. What
@@ -23,6 +26,7 @@
 #include <vector>
 
 #include "lib/collector/collected_heap.h"
+#include "lib/collector/finalize.h"
 #include "lib/collector/marker.h"
 
 namespace reef::collector {
@@ -58,7 +62,10 @@ class Cycle {
   uint8_t black_ = 0;
   bool conservative_ = false;
   bool published_too_ = false;  // all published objects were roots, for a scope's sake
+  uint64_t revivals_ = 0;  // taken from the logs, and not yet let out of the weak door
   std::vector<std::unique_ptr<Marker>> markers_;
+  TakenFinalizers finalizers_;
+  ClearedCells cells_;
   CollectionReport report_;
   Phase phase_ = Phase::kArm;
   Nanoseconds phase_start_{};

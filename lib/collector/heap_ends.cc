@@ -36,6 +36,8 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
   heap->space = Space::Create(core, memory);
   if (heap->space == nullptr) return nullptr;
   core->collected = heap.get();
+  core->finalizer_executor =
+      heap->options.finalizer_executor ? &heap->options.finalizer_executor : nullptr;
   // The core may have served another heap before.
   core->black.store(1, std::memory_order_relaxed);
   core->birth.store(

@@ -5,6 +5,7 @@ namespace reef::collector {
 void AddReport(CollectionReport* sum, const CollectionReport& report) {
   sum->objects += report.objects;
   sum->bytes += report.bytes;
+  sum->finalized += report.finalized;
   sum->marked += report.marked;
   sum->roots += report.roots;
   sum->logged += report.logged;
@@ -18,6 +19,7 @@ CollectionReport Difference(const CollectionReport& sum, const CollectionReport&
   CollectionReport report = sum;
   report.objects -= before.objects;
   report.bytes -= before.bytes;
+  report.finalized -= before.finalized;
   report.marked -= before.marked;
   report.roots -= before.roots;
   report.logged -= before.logged;

@@ -23,12 +23,6 @@ bool IsDead(const Header* header) {
   return (header->Shared(std::memory_order_acquire) & kDead) != 0;
 }
 
-// Of this collection: other dead objects have been DYING or further since the rendezvous that ended
-// condemning, and newborn ones are black.
-bool IsCondemned(const Header* header, uint8_t black) {
-  return header->GetStage() == Stage::kLive && header->Colour() != black && IsDead(header);
-}
-
 class ClearVisitor : public Visitor {
  public:
   explicit ClearVisitor(Slot* slot) : Visitor(&ClearVisitor::OnEdge), slot_(slot) {}
@@ -78,6 +72,8 @@ void FreeSlabGarbage(Slab& slab, uint8_t black, Slot* slot) {
     if (!IsCondemned(header, black)) return;
     header->SetStage(Stage::kDestroying);
     internal::TypeInfoOf(header)->destroy(header->Payload());
+    // Its block waits for nobody (lib/object/weak.h).
+    header->SetShared(0);
     if (slab.run_slabs != 0) {
       object::FreeObject(slot, header);
     } else {
@@ -89,7 +85,12 @@ void FreeSlabGarbage(Slab& slab, uint8_t black, Slot* slot) {
 
 }  // namespace
 
-void Condemn(const Space& space, uint8_t black, CollectionReport* report, void (*poll)()) {
+bool IsCondemned(const Header* header, uint8_t black) {
+  return header->GetStage() == Stage::kLive && header->Colour() != black && IsDead(header);
+}
+
+void Condemn(const Space& space, uint8_t black, CollectionReport* report, ClearedCells* cells,
+             void (*poll)()) {
   ForEachTracedSlab(space, [&](Slab& slab) {
     // What it does, other threads may be doing at this moment: it reaches nothing white (I7), what
     // it makes is black, and slabs keep their layout.
@@ -104,7 +105,8 @@ void Condemn(const Space& space, uint8_t black, CollectionReport* report, void (
       REEF_DCHECK(!IsRoot(header), "a root was condemned", "this is a bug in Reef's marking");
       // No live header: a handle that its destructor makes must not count as an owner.
       header->SetLocal(0);
-      (void)header->SetFlags(kDead | kMerged);
+      const uint64_t word = header->SetFlags(kDead | kMerged);
+      if (REEF_UNLIKELY((word & internal::kWeak) != 0)) cells->Add(header);
       ++found;
     });
     slab.has_garbage = found != 0;

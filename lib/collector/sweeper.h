@@ -10,15 +10,21 @@
 #define REEF_LIB_COLLECTOR_SWEEPER_H_
 
 #include "lib/collector/collected_heap.h"
+#include "lib/collector/finalize.h"
 #include "reef/internal/slot.h"
 
 namespace reef::collector {
 
+// Of this collection: other dead objects have been DYING or further since the rendezvous that ended
+// condemning, and newborn ones are black.
+bool IsCondemned(const Header* header, uint8_t black);
+
 // Each calls `poll` between slabs, which may run destructors: of what does not reach the garbage,
 // as other threads do all the time.
 
-// Adds to report->objects and report->bytes.
-void Condemn(const Space& space, uint8_t black, CollectionReport* report, void (*poll)());
+// Adds to report->objects and report->bytes, and the weak cells of the condemned to `cells`.
+void Condemn(const Space& space, uint8_t black, CollectionReport* report, ClearedCells* cells,
+             void (*poll)());
 void ClearGarbage(const Space& space, uint8_t black, internal::Slot* slot, void (*poll)());
 void FreeGarbage(const Space& space, uint8_t black, internal::Slot* slot, void (*poll)());
 

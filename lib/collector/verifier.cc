@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 
 #include "lib/collector/collected_heap.h"
+#include "lib/object/weak.h"
 #include "reef/internal/type_info.h"
 #include "reef/trace.h"
 
@@ -71,6 +72,7 @@ class Verification : public Visitor {
     uint64_t live = 0;
     ForEachBlock(slab, [&](Header* header) {
       const Stage stage = header->GetStage();
+      if (object::IsWaitingBlock(header)) ++live;
       if (stage == Stage::kFree) return;
       ++live;
       if (internal::IsTraced(slab.kind) == internal::IsLeafColour(header->Colour())) {

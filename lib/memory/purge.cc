@@ -64,6 +64,7 @@ void Space::ReturnToSupply(const SlabBatch& batch) {
     next = NextOf(base_, slab);
     slab->formatted.store(false, std::memory_order_release);
     REEF_CHAOS_POINT("layout gone, not in the supply");
+    DropWeakTable(slab);
     const Segment* segment = internal::SegmentOf(slab);
     const uint32_t index = segment->index;
     const auto position = static_cast<uint32_t>(slab - segment->slabs);

@@ -43,6 +43,7 @@ void Space::FormatRun(Slab* slab, SlabKind kind, uint32_t slabs, uint32_t first)
   slab->carved.store(1, std::memory_order_relaxed);
   slab->remote.store(0, std::memory_order_relaxed);
   slab->clean = false;
+  slab->finalizable.store(false, std::memory_order_relaxed);
   if (kind != SlabKind::kRaw) {
     // The memory may be another layout's: the header must read FREE before anyone can look.
     reinterpret_cast<Header*>(internal::SlabBase(slab) + first)->Bear(0, 0);

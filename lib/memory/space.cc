@@ -86,8 +86,14 @@ bool Space::Initialise(const SpaceOptions& options) {
 }
 
 Space::~Space() {
+  if (base_ != nullptr) ForEachSlab([](Slab& slab) { DropWeakTable(&slab); });
   if (base_ != nullptr) os::Unmap(base_, reserved_bytes());
   if (tables_ != nullptr) os::Unmap(tables_, table_bytes_);
+}
+
+void Space::DropWeakTable(Slab* slab) {
+  // All objects of the slab are dead, so all of its places are empty. Relaxed: as the whole layout.
+  delete[] slab->weak_cells.exchange(nullptr, std::memory_order_relaxed);
 }
 
 void Space::NoteEmpty() {
@@ -116,23 +122,28 @@ bool Space::IsObject(uintptr_t address) const {
          internal::SlabOf(reinterpret_cast<void*>(address))->kind != SlabKind::kRaw;
 }
 
-bool Space::IsBlock(uintptr_t address) const {
+const Slab* Space::SlabAround(uintptr_t address) const {
   const uintptr_t offset = address - reinterpret_cast<uintptr_t>(base_);
-  if (offset >= reserved_bytes()) return false;
+  if (offset >= reserved_bytes()) return nullptr;
   const auto index = static_cast<uint32_t>(offset / kSegmentBytes);
   const auto use = use_[index].load(std::memory_order_acquire);
-  if (use != SegmentUse::kSlabs && use != SegmentUse::kHugeHead) return false;
-  size_t position = offset % kSegmentBytes / kSlabBytes;
-  if (position == 0) return false;
-  if (use == SegmentUse::kHugeHead && position != 1) return false;
+  if (use != SegmentUse::kSlabs && use != SegmentUse::kHugeHead) return nullptr;
+  const size_t position = offset % kSegmentBytes / kSlabBytes;
+  if (position == 0) return nullptr;
+  if (use == SegmentUse::kHugeHead && position != 1) return nullptr;
   const Slab& slab = SegmentAt(index)->slabs[position];
-  if (!slab.formatted.load(std::memory_order_acquire)) return false;
-  const size_t within = offset % kSlabBytes;
-  if (within < slab.first) return false;
-  const size_t from_first = within - slab.first;
-  if (slab.run_slabs != 0) return from_first == 0;
-  return from_first % slab.block_bytes == 0 &&
-         from_first / slab.block_bytes < slab.carved.load(std::memory_order_acquire);
+  return slab.formatted.load(std::memory_order_acquire) ? &slab : nullptr;
+}
+
+bool Space::IsBlock(uintptr_t address) const {
+  const Slab* slab = SlabAround(address);
+  if (slab == nullptr) return false;
+  const size_t within = address % kSlabBytes;
+  if (within < slab->first) return false;
+  const size_t from_first = within - slab->first;
+  if (slab->run_slabs != 0) return from_first == 0;
+  return from_first % slab->block_bytes == 0 &&
+         from_first / slab->block_bytes < slab->carved.load(std::memory_order_acquire);
 }
 
 }  // namespace reef::memory

@@ -67,6 +67,9 @@ class Space {
   void FreeRun(internal::Slot* slot, Slab* slab);
   // A hint for the collector thread that an available slab has become empty.
   void NoteEmpty();
+  // The slab that an address of the region lies in; null if it serves nothing, and inside the tail of
+  // a huge run, where there is no record.
+  const Slab* SlabAround(uintptr_t address) const;
   // True if `address` is the start of a block that has been in use; of an object's.
   bool IsBlock(uintptr_t address) const;
   bool IsObject(uintptr_t address) const;
@@ -124,6 +127,7 @@ class Space {
   Segment* SegmentAt(uint32_t index) const {
     return reinterpret_cast<Segment*>(base_ + size_t{index} * internal::kSegmentBytes);
   }
+  static void DropWeakTable(Slab* slab);
   // supply.cc
   bool Charge(uint64_t slabs);
   void Uncharge(uint64_t slabs) { committed_.fetch_sub(slabs, std::memory_order_relaxed); }

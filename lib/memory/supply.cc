@@ -183,6 +183,7 @@ Slab* Space::TakeSlab(SlabKind kind, int size_class) {
   slab->size_class = static_cast<uint8_t>(size_class);
   slab->kind = kind;
   slab->carved.store(0, std::memory_order_relaxed);
+  slab->finalizable.store(false, std::memory_order_relaxed);
   slab->remote.store(0, std::memory_order_relaxed);
   slab->formatted.store(true, std::memory_order_release);
   return slab;

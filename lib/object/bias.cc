@@ -46,11 +46,12 @@ void BearSlow(Slot* slot, HeapCore* core, Header* header, TypeInfo* type) {
   if ((word0 >> kTypeShift & 0xffff) == 0) word0 = RegisterType(type);
   const bool travels = (word0 & kBornUnbiased) != 0;
   word0 &= ~kBornUnbiased;
-  uint64_t shared = (kSharedInit | kMerged) + kSharedExt;
+  const uint64_t initial = type->finalize != nullptr ? kSharedInit | kFinalizable : kSharedInit;
+  uint64_t shared = (initial | kMerged) + kSharedExt;
   const bool probe = travels && (++slot->probe & (kHomeSample - 1)) == 0;
   if (slot->IsBiased() && (!travels || probe)) {
     word0 |= slot->birth;
-    shared = kSharedInit;
+    shared = initial;
   }
   // The birth bracket, as in BearHeader.
   const Bracket bracket(slot);
@@ -61,13 +62,14 @@ void BearSlow(Slot* slot, HeapCore* core, Header* header, TypeInfo* type) {
 void ShareUnique(Header* header) {
   Slot* slot = CurrentSlot();
   const BusyScope busy(slot, header);
+  const uint64_t word = header->Shared(std::memory_order_relaxed);
   if (header->Local(std::memory_order_relaxed) != (slot->me() | kLocalExt) ||
-      header->Shared(std::memory_order_relaxed) != kSharedInit) {
+      (word & ~kFinalizable) != kSharedInit) {
     return;
   }
   // Shared first, then local with release: a root scan that reads local as given up also sees the
   // root in shared.
-  header->SetShared((kSharedInit | kMerged) + kSharedExt);
+  header->SetShared((word | kMerged) + kSharedExt);
   REEF_CHAOS_POINT("shared taken over, local not given up");
   header->SetLocal(0);
 }
@@ -82,9 +84,10 @@ void AdoptUnique(Header* header) {
   const BusyScope busy(slot, header);
   // The whole word: no other reference, nobody's pending entry, neither weak nor published. And the
   // caller's is a Ref&&, which no other thread can be copying.
-  if (header->Shared(std::memory_order_acquire) != (kSharedInit | kMerged) + kSharedExt) return;
+  const uint64_t word = header->Shared(std::memory_order_acquire);
+  if ((word & ~kFinalizable) != (kSharedInit | kMerged) + kSharedExt) return;
   REEF_CHAOS_POINT("unique by its look, not adopted");
-  header->SetShared(kSharedInit);
+  header->SetShared(kSharedInit | (word & kFinalizable));
   REEF_CHAOS_POINT("shared given up, local not taken over");
   header->SetLocal(slot->me() | kLocalExt);
 }

@@ -29,6 +29,12 @@ void CountSuspect(Slot* slot, uint8_t colour) {
   if (!IsLeafColour(colour)) Edge::CountSuspect(slot);
 }
 
+// The counts have come to zero by an exchange that stored `word`.
+[[nodiscard]] Header* Ended(Header* header, uint64_t word) {
+  if ((word & kDead) != 0) header->SetStage(Stage::kDying);
+  return header;
+}
+
 // The owner's counts are both zero. If nobody else ever saw the object (I4) it dies without a
 // read-modify-write; otherwise the owner gives it up and merges: what is left is counted in shared.
 [[nodiscard]] Header* LocalZero(const Bracket& bracket, Header* header) {
@@ -47,12 +53,10 @@ void CountSuspect(Slot* slot, uint8_t colour) {
   header->SetLocal(0);
   REEF_CHAOS_POINT("local zero, not merged");
   for (;;) {
-    const bool dead = SharedSum(word) == 0 && (word & (kImmortal | kSticky)) == 0;
-    if (header->CompareExchangeShared(&word, word | kMerged | (dead ? kDead : 0))) {
-      if (dead) {
-        header->SetStage(Stage::kDying);
-        return header;
-      }
+    const bool zero = SharedSum(word) == 0 && (word & (kImmortal | kSticky)) == 0;
+    const uint64_t merged = zero ? EndOf(word | kMerged) : word | kMerged;
+    if (header->CompareExchangeShared(&word, merged)) {
+      if (zero) return Ended(header, merged);
       CountSuspect(bracket.slot(), colour);
       return nullptr;
     }
@@ -98,17 +102,15 @@ bool IsUnique(uint64_t word, Kind kind) { return word == (kSharedInit | kMerged)
       CountAwayDeath(header);
       return object::Pend(slot, header);
     }
-    const bool dead = merged && SharedSum(next) == 0 && (word & kSticky) == 0;
+    const bool zero = merged && SharedSum(next) == 0 && (word & kSticky) == 0;
+    const uint64_t desired = zero ? EndOf(next) : next;
     REEF_CHAOS_POINT("before shared decrement");
-    if (dead && IsUnique(word, kind)) {
-      header->SetShared(next | kDead);
-    } else if (!header->CompareExchangeShared(&word, dead ? next | kDead : next)) {
+    if (zero && IsUnique(word, kind)) {
+      header->SetShared(desired);
+    } else if (!header->CompareExchangeShared(&word, desired)) {
       continue;
     }
-    if (dead) {
-      header->SetStage(Stage::kDying);
-      return header;
-    }
+    if (zero) return Ended(header, desired);
     if (kind == Kind::kHeap || SharedExt(next) <= 0) CountSuspect(slot, colour);
     return nullptr;
   }

@@ -2,9 +2,11 @@
 
 #include <atomic>
 
+#include "lib/object/finalizer.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/object/subject.h"
+#include "lib/object/weak.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
 #include "reef/internal/check.h"
@@ -38,15 +40,50 @@ bool BeginDestruction(Slot* slot, Header* header) {
   return false;
 }
 
-REEF_INLINE void Destroy(Slot* slot, Header* header) {
+// False if a marker is tracing the object.
+REEF_INLINE bool RunDestructor(Slot* slot, Header* header) {
   const TypeInfo* type = internal::TypeInfoOf(header);
   // DESTROYING already: died private, or was handed over by a marker's hazard.
   if (REEF_UNLIKELY(header->GetStage() != Stage::kDestroying) && type->traced &&
       !BeginDestruction(slot, header)) {
-    return;
+    return false;
   }
   type->destroy(header->Payload());
-  FreeObject(slot, header);
+  return true;
+}
+
+// An object that has a weak cell, or its block, whose grace period has passed.
+REEF_NOINLINE void DestroyWithCell(Slot* slot, Header* header) {
+  if (header->GetStage() == Stage::kFree) {
+    header->SetShared(0);
+    FreeObject(slot, header);
+    return;
+  }
+  EndWeak(slot, header);
+  if (!RunDestructor(slot, header)) return;
+  header->SetStage(Stage::kFree);
+  internal::PoisonBlock(header);
+  Retire(slot, header);
+}
+
+// The first object of the list is destroyed; `word` is its shared word.
+REEF_INLINE void Destroy(Slot* slot, Header* header, uint64_t word) {
+  if (REEF_UNLIKELY((word & internal::kWeak) != 0)) return DestroyWithCell(slot, header);
+  if (RunDestructor(slot, header)) FreeObject(slot, header);
+}
+
+void DestroyAll(Slot* slot) {
+  for (Header *header = slot->dying.TakeAll(), *next; header != nullptr; header = next) {
+    const uint64_t word = header->Shared(std::memory_order_relaxed);
+    next = Header::LinkOf(word);
+    Destroy(slot, header, word);
+    // Otherwise this thread would work on another thread's list from here on.
+    REEF_DCHECK(internal::tls_slot == slot,
+                "the destructor of a managed object came back on another thread",
+                "a destructor must not switch to a fiber that another thread may resume");
+    // What this destructor has dropped comes next, the first one first.
+    next = slot->dying.TakeAllBefore(next);
+  }
 }
 
 }  // namespace
@@ -58,16 +95,9 @@ void PushDying(Slot* slot, Header* header) {
 
 void DrainList(Slot* slot) {
   slot->draining = true;
-  for (Header *header = slot->dying.TakeAll(), *next; header != nullptr; header = next) {
-    next = header->Link();
-    Destroy(slot, header);
-    // Otherwise this thread would work on another thread's list from here on.
-    REEF_DCHECK(internal::tls_slot == slot,
-                "the destructor of a managed object came back on another thread",
-                "a destructor must not switch to a fiber that another thread may resume");
-    // What this destructor has dropped comes next, the first one first.
-    next = slot->dying.TakeAllBefore(next);
-  }
+  do {
+    DestroyAll(slot);
+  } while (REEF_UNLIKELY(slot->first_finalizer != nullptr) && RunNextFinalizer(slot));
   slot->draining = false;
   if (REEF_UNLIKELY(slot->in_hand != 0)) {
     g_in_hand.fetch_sub(slot->in_hand, std::memory_order_release);
@@ -97,26 +127,41 @@ void Die(Slot* slot, Header* header) {
     return;
   }
   const uint64_t word = header->Shared(std::memory_order_relaxed);
-  if (REEF_UNLIKELY((word & (kPublished | kWeak)) != 0)) {
+  if (REEF_UNLIKELY((word & kDead) == 0)) {
+    // The count came to zero, and the finalizer was taken; the root that was counted is the list's.
+    object::QueueFinalizer(slot, header);
+  } else if (REEF_UNLIKELY((word & kPublished) != 0)) {
     object::Retire(slot, header);
     return;
+  } else {
+    object::PushDying(slot, header);
   }
-  object::PushDying(slot, header);
   object::Drain(slot);
 }
 
 void FreeUnborn(Header* header) {
   // Nobody may hold a reference: the constructor did not return. It leaves as it came, with the one
   // root that its maker would have got. The whole word, not the sum: a handle that another thread
-  // has dropped may be pending, and one that was published may just be read.
+  // has dropped may be pending, and one that was published may just be read. (Weak handles, which
+  // checked builds diagnose where they are made, do no harm.)
   const uint32_t counts = header->Local(std::memory_order_acquire) & kLocalCounts;
-  const uint64_t word = header->Shared(std::memory_order_acquire);
+  const uint64_t seen = header->Shared(std::memory_order_acquire);
+  const uint64_t word = seen & ~(kFinalizable | kWeak);
   const bool as_born =
       (word == kSharedInit && counts == kLocalExt) || word == (kSharedInit | kMerged) + kSharedExt;
   REEF_CHECK_OF(as_born, object::SubjectOf(header),
                 "a constructor threw after it had handed out a reference to its object",
                 "make references to an object once it is made, in a factory function for example");
-  object::FreeObject(CurrentSlot(), header);
+  Slot* slot = CurrentSlot();
+  if (REEF_UNLIKELY((seen & kWeak) != 0)) {
+    header->SetLocal(0);
+    header->SetShared(kSharedInit | kMerged | kDead | kWeak);
+    object::EndWeak(slot, header);
+    header->SetStage(Stage::kFree);
+    object::Retire(slot, header);
+    return;
+  }
+  object::FreeObject(slot, header);
 }
 
 }  // namespace reef::internal

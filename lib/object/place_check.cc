@@ -76,4 +76,13 @@ void CheckMayBeCounted(const Header* header) {
                 "a destructor must not store `this`, nor copy a handle to what is dying");
 }
 
+void CheckManagedOrDying(const void* payload) {
+  REEF_CHECK(memory::FindHeap(payload) != nullptr, "a Weak to something that is not a managed object",
+             "only objects from Make have a header; pass the object's own address");
+  const Stage stage = Header::Of(payload)->GetStage();
+  REEF_CHECK(stage != Stage::kFree && stage != Stage::kBuilding,
+             "a Weak to an object that is being constructed, or to a part of an object",
+             "make it after Make has returned, or by a function that is called then");
+}
+
 }  // namespace reef::internal

@@ -7,15 +7,16 @@
 // has an owner is the owner's own, which gives the ownership up first.
 #include "reef/internal/published.h"
 
+#include "lib/object/upgrade.h"
 #include "lib/os/chaos.h"
 #include "reef/internal/count.h"
 #include "reef/internal/header.h"
 #include "reef/internal/slot.h"
 
-namespace reef::internal {
-namespace {
+namespace reef::object {
 
-// Counts a root to an object found in a cell. False if it is dead.
+using namespace reef::internal;  // NOLINT(google-build-using-namespace): this is about headers
+
 bool TryIncrementExt(Slot* slot, Header* header) {
   const BusyScope busy(slot, header);
   const uint32_t local = header->Local(std::memory_order_relaxed);
@@ -36,6 +37,13 @@ bool TryIncrementExt(Slot* slot, Header* header) {
   }
 }
 
+}  // namespace reef::object
+
+namespace reef::internal {
+namespace {
+
+using object::TryIncrementExt;
+
 // The flag is set by a holder of a reference, before the release that stores the pointer in a cell.
 void Publish(Header* header) {
   if ((header->Shared(std::memory_order_relaxed) & kPublished) == 0) {
@@ -43,8 +51,8 @@ void Publish(Header* header) {
   }
 }
 
-// Log the target if a collection is armed and it is white.
-void Log(const Bracket& bracket, void* payload) {
+// Logs the target if a collection is armed and it is white.
+void LogTarget(const Bracket& bracket, void* payload) {
   if (REEF_UNLIKELY(bracket.armed()) && payload != nullptr) {
     LogIfWhite(bracket, Header::Of(payload));
   }
@@ -79,7 +87,7 @@ void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* payload) {
   if (payload != nullptr) Publish(Header::Of(payload));
   {
     const Bracket bracket(slot);
-    Log(bracket, payload);
+    LogTarget(bracket, payload);
     if (payload != nullptr && kind == Kind::kHeap) {
       due_new = ConvertToHeap(bracket, Header::Of(payload));
     }
@@ -87,7 +95,7 @@ void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* payload) {
     // Release: publishes the object. Acquire: the old one's.
     old = cell.exchange(payload, std::memory_order_acq_rel);
     REEF_CHAOS_POINT("cell exchanged, old target not logged");
-    Log(bracket, old);
+    LogTarget(bracket, old);
     if (old != nullptr && kind == Kind::kHeap) {
       Increment(slot, Header::Of(old), Kind::kExt);
       due_old = DropHeap(bracket, Header::Of(old));
@@ -106,7 +114,7 @@ bool CompareExchangePublished(std::atomic<void*>& cell, Kind kind, void* expecte
   bool stored = false;
   {
     const Bracket bracket(slot);
-    Log(bracket, payload);
+    LogTarget(bracket, payload);
     // An edge's count goes up before the edge exists, and comes down again if it does not.
     if (payload != nullptr && kind == Kind::kHeap) {
       Increment(slot, Header::Of(payload), Kind::kHeap);
@@ -120,7 +128,7 @@ bool CompareExchangePublished(std::atomic<void*>& cell, Kind kind, void* expecte
       due_new = DecrementInBracket(bracket, Header::Of(payload), stored ? Kind::kExt : Kind::kHeap);
     }
     if (stored && expected != nullptr) {
-      Log(bracket, expected);
+      LogTarget(bracket, expected);
       due_old = DecrementInBracket(bracket, Header::Of(expected), kind);
     }
   }

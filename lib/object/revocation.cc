@@ -72,7 +72,8 @@ void MarkRevoking(Entry* entry) {
   }
 }
 
-// Step 4, in a bracket: an ext drop like any other, hence logged. Returns the object if it is dead.
+// Step 4, in a bracket: an ext drop like any other, hence logged. Returns the object if its
+// counts are zero: dead, or due for its finalizer.
 Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
   if (REEF_UNLIKELY(bracket.armed())) LogIfWhite(bracket, header);
   const uint8_t colour = header->Colour();
@@ -81,11 +82,11 @@ Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
   for (;;) {
     uint64_t next = ((word + counts) | kMerged) & ~kQueued;
     if (!ExtIsFull(word)) next -= kSharedExt;
-    const bool dead = SharedSum(next) == 0 && (word & (kImmortal | kSticky)) == 0;
-    if (dead) next |= kDead;
+    const bool zero = SharedSum(next) == 0 && (word & (kImmortal | kSticky)) == 0;
+    if (zero) next = EndOf(next);
     if (!header->CompareExchangeShared(&word, next)) continue;
-    if (dead) {
-      header->SetStage(Stage::kDying);
+    if (zero) {
+      if ((next & kDead) != 0) header->SetStage(Stage::kDying);
       return header;
     }
     if (!IsLeafColour(colour)) Edge::CountSuspect(bracket.slot());
@@ -95,7 +96,7 @@ Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
 
 // Steps 3 and 4. False if the entry must stay pending.
 bool Settle(Slot* slot, Entry* entry) {
-  Header* dead = nullptr;
+  Header* due = nullptr;
   Header* header = entry->header;
   if (entry->owner != kNobody) {
     const Slot* owner = threads::SlotOfOwner(entry->owner);
@@ -105,7 +106,7 @@ bool Settle(Slot* slot, Entry* entry) {
     if (OwnerOf(local) == kRevoking) {
       if (busy) return false;
       const Bracket bracket(slot);
-      dead = Merge(bracket, header, local);
+      due = Merge(bracket, header, local);
     } else {
       // The owner's operation was under way: it overwrote REVOKING, or gave the object up.
       return false;
@@ -114,9 +115,9 @@ bool Settle(Slot* slot, Entry* entry) {
     if ((header->Shared(std::memory_order_acquire) & kMerged) == 0) return false;
     // The owner has merged by itself: nothing to add, but QUEUED goes with the queued reference.
     const Bracket bracket(slot);
-    dead = Merge(bracket, header, 0);
+    due = Merge(bracket, header, 0);
   }
-  if (dead != nullptr) Die(slot, dead);
+  if (due != nullptr) Die(slot, due);
   g_settled.fetch_add(1, std::memory_order_relaxed);
   return true;
 }

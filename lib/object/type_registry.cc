@@ -1,4 +1,5 @@
 // The type registry: gives each managed type the index that headers carry.
+#include <cstring>
 #include <mutex>
 
 #include "reef/internal/check.h"
@@ -24,6 +25,17 @@ uint64_t RegisterType(TypeInfo* info) {
   }
   info->birth.store(birth, std::memory_order_release);
   return birth;
+}
+
+void CopyTypeName(const TypeInfo* type, char* text, size_t size) {
+  // "constexpr const char* reef::internal::SignatureOf() [with T = NAME]", or "[T = NAME]".
+  const char* name = std::strstr(type->signature, "T = ");
+  name = name == nullptr ? type->signature : name + std::strlen("T = ");
+  const char* end = std::strrchr(name, ']');
+  const size_t length = end == nullptr ? std::strlen(name) : static_cast<size_t>(end - name);
+  const size_t copied = length < size ? length : size - 1;
+  std::memcpy(text, name, copied);
+  text[copied] = '\0';
 }
 
 }  // namespace reef::internal

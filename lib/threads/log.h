@@ -17,7 +17,8 @@ namespace reef::threads {
 using internal::Header;
 using internal::Slot;
 
-// Calls `function(header)` for each entry that was not taken before; returns how many there were.
+// Calls `function(header, revival)` for each entry that was not taken before; returns how many there
+// were.
 // Collector thread, after a rendezvous.
 template <typename Function>
 uint64_t TakeLog(Slot& slot, Function function);
@@ -36,7 +37,11 @@ uint64_t TakeLog(Slot& slot, Function function) {
   internal::LogChunk* chunk = slot.first_log.load(std::memory_order_acquire);
   while (chunk != nullptr) {
     const uint32_t used = chunk->used.load(std::memory_order_acquire);
-    for (; chunk->taken < used; ++chunk->taken, ++count) function(chunk->entries[chunk->taken]);
+    for (; chunk->taken < used; ++chunk->taken, ++count) {
+      const uintptr_t entry = chunk->entries[chunk->taken];
+      function(reinterpret_cast<Header*>(entry & ~internal::kRevival),
+               (entry & internal::kRevival) != 0);
+    }
     if (chunk->next.load(std::memory_order_acquire) == nullptr) break;
     // The thread has moved on, so `used` is final; but it may have grown since it was read.
     if (chunk->taken != chunk->used.load(std::memory_order_acquire)) continue;

@@ -69,7 +69,8 @@ class SweeperTest : public CollectorTest {
   }
   CollectionReport CondemnAll() {
     CollectionReport report;
-    Condemn(space(), kBlack, &report, &NoPoll);
+    ClearedCells cells;
+    Condemn(space(), kBlack, &report, &cells, &NoPoll);
     return report;
   }
   void Clear() { ClearGarbage(space(), kBlack, CurrentSlot(), &NoPoll); }
@@ -129,7 +130,8 @@ TEST_F(SweeperTest, WhiteLivingObjectsAreCondemned) {
   CollectionReport report;
   report.objects = 5;
   report.bytes = 7;
-  Condemn(space(), kBlack, &report, &NoPoll);
+  ClearedCells cells;
+  Condemn(space(), kBlack, &report, &cells, &NoPoll);
   EXPECT_EQ(report.objects, 5u + 2u) << "added to what was there";
   EXPECT_EQ(report.bytes, 7u + 2 * SlabOf(Header::Of(garbage))->block_bytes);
   for (Node* node : {garbage, garbage->next.get()}) {

@@ -73,7 +73,7 @@ TEST(HeaderTest, SharedFieldsAndFlagsDoNotOverlap) {
   EXPECT_EQ(kSharedExtMask & kSharedHeapMask, 0u);
   EXPECT_EQ((kSharedExtMask | kSharedHeapMask) & kFlags, 0u);
   EXPECT_EQ(kSharedExtMask | kSharedHeapMask | kFlags, ~uint64_t{0});
-  EXPECT_EQ(kMerged | kQueued | kDead | kWeak | kPublished | kFinalized | kImmortal | kSticky,
+  EXPECT_EQ(kMerged | kQueued | kDead | kWeak | kPublished | kFinalizable | kImmortal | kSticky,
             kFlags);
 }
 

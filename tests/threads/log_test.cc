@@ -33,14 +33,14 @@ class LogTest : public testing::Test {
     const Bracket bracket(slot);
     if (slot->log_room == 0) return;
     const uint32_t used = slot->log->used.load(std::memory_order_relaxed);
-    slot->log->entries[used] = Entry(number);
+    slot->log->entries[used] = reinterpret_cast<uintptr_t>(Entry(number));
     slot->log->used.store(used + 1, std::memory_order_release);
     --slot->log_room;
   }
   static std::vector<uint64_t> Take(Slot* slot) {
     std::vector<uint64_t> numbers;
     const uint64_t count =
-        TakeLog(*slot, [&numbers](Header* entry) { numbers.push_back(NumberOf(entry)); });
+        TakeLog(*slot, [&numbers](Header* entry, bool /*revival*/) { numbers.push_back(NumberOf(entry)); });
     EXPECT_EQ(count, numbers.size());
     return numbers;
   }
@@ -182,7 +182,7 @@ TEST_F(LogTest, EveryEntryIsTakenOnceWhileTheLogGrows) {
     Rendezvous();
     for (size_t i = 0; i < kThreads; ++i) {
       (void)TakeLog(*slots[i],
-                    [&](Header* entry) { in_order = in_order && NumberOf(entry) == ++taken[i]; });
+                    [&](Header* entry, bool /*revival*/) { in_order = in_order && NumberOf(entry) == ++taken[i]; });
     }
   }
   EXPECT_TRUE(in_order);

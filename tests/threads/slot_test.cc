@@ -21,7 +21,7 @@ using internal::LogChunk;
 
 std::vector<Header*> LogOf(Slot& slot) {
   std::vector<Header*> entries;
-  (void)TakeLog(slot, [&entries](Header* header) { entries.push_back(header); });
+  (void)TakeLog(slot, [&entries](Header* header, bool /*revival*/) { entries.push_back(header); });
   return entries;
 }
 

@@ -27,6 +27,8 @@ void CheckEdgePlace(const void* edge);
 void CheckEdgeTarget(const void* edge, const void* target);
 // Checked builds: aborts unless `payload` is a managed object that lives.
 void CheckManaged(const void* payload);
+// The same, but it may be in its destructor.
+void CheckManagedOrDying(const void* payload);
 // Checked builds: reports, once, a Ref or AtomicRef that lies inside a managed object.
 void CheckRootPlace(const void* root);
 

@@ -88,7 +88,7 @@ inline constexpr uint64_t kQueued = uint64_t{1} << 57;     // one ext is held by
 inline constexpr uint64_t kDead = uint64_t{1} << 58;       // I3
 inline constexpr uint64_t kWeak = uint64_t{1} << 59;       // a weak cell exists
 inline constexpr uint64_t kPublished = uint64_t{1} << 60;  // was stored in an Atomic…
-inline constexpr uint64_t kFinalized = uint64_t{1} << 61;  // its finalizer has been taken
+inline constexpr uint64_t kFinalizable = uint64_t{1} << 61;  // its finalizer has yet to be taken
 inline constexpr uint64_t kImmortal = uint64_t{1} << 62;   // never counted, never freed
 inline constexpr uint64_t kSticky = uint64_t{1} << 63;     // a field is full: only cycles free it
 inline constexpr uint64_t kFlags = uint64_t{0xff} << 56;
@@ -101,6 +101,11 @@ constexpr int64_t SharedHeap(uint64_t word) {
   return static_cast<int64_t>((word & kSharedHeapMask) >> 26) - (int64_t{1} << 29);
 }
 constexpr int64_t SharedSum(uint64_t word) { return SharedExt(word) + SharedHeap(word); }
+// What becomes of a merged word whose counts have come to zero, in the exchange that brings them
+// there: DEAD; or, while the finalizer has yet to be taken, it is taken and its root is counted.
+constexpr uint64_t EndOf(uint64_t zero) {
+  return (zero & kFinalizable) != 0 ? (zero & ~kFinalizable) + kSharedExt : zero | kDead;
+}
 constexpr bool ExtIsFull(uint64_t word) { return (word & kExtFull) == kExtFull; }
 constexpr bool HeapIsFull(uint64_t word) { return (word & kHeapFull) == kHeapFull; }
 constexpr Owner OwnerOf(uint32_t local) { return local >> kOwnerShift; }
@@ -181,9 +186,8 @@ class Header {
   }
 
   // --- the link of a DEAD object ---
-  Header* Link() const {
-    return reinterpret_cast<Header*>(Shared(std::memory_order_relaxed) & kLinkMask);
-  }
+  static Header* LinkOf(uint64_t word) { return reinterpret_cast<Header*>(word & kLinkMask); }
+  Header* Link() const { return LinkOf(Shared(std::memory_order_relaxed)); }
   // Only the destroyer, who alone may write a DEAD object's word; flags stay readable for all.
   void SetLink(Header* next) {
     const uint64_t flags = Shared(std::memory_order_relaxed) & kFlags;

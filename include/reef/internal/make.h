@@ -22,6 +22,11 @@
 
 namespace reef::internal {
 
+// The default heap's core is constant-initialised: its empty caches send the first allocation to
+// the slow path, which makes the heap.
+extern HeapCore g_default_core;
+inline constexpr uint32_t kDefaultHeapIndex = 0;
+
 // The largest alignment a managed type may ask for.
 inline constexpr size_t kMaxAlignment = kSlabBytes;
 
@@ -53,9 +58,10 @@ REEF_INLINE void* AllocateBlock(Slot*& slot, HeapCore* core, uint32_t heap_index
 // The births off the fast path, the first of a type and the unbiased ones (lib/object/bias.cc).
 void BearSlow(Slot* slot, HeapCore* core, Header* header, TypeInfo* type);
 
-// Writes the header of a newborn object with one root counted.
+// Writes the header of a newborn object with one root counted; `shared` says whether it has a
+// finalizer.
 REEF_INLINE void BearHeader(Slot* slot, HeapCore* core, Header* header, TypeInfo* type,
-                            bool traced) {
+                            bool traced, uint64_t shared = kSharedInit) {
   const uint64_t word0 = type->birth.load(std::memory_order_acquire) | slot->birth;
   if (REEF_UNLIKELY((word0 & kBornUnbiased) != 0)) {
     BearSlow(slot, core, header, type);
@@ -63,9 +69,9 @@ REEF_INLINE void BearHeader(Slot* slot, HeapCore* core, Header* header, TypeInfo
     // The birth bracket. It reads the colour where others read the mode: the collector changes
     // both before its rendezvous. Objects are born biased only where there is a membarrier.
     const BareBracket bracket(slot);
-    header->Bear(word0 | core->birth.load(std::memory_order_acquire), kSharedInit);
+    header->Bear(word0 | core->birth.load(std::memory_order_acquire), shared);
   } else {
-    header->Bear(word0, kSharedInit);
+    header->Bear(word0, shared);
   }
 }
 
@@ -101,20 +107,22 @@ REEF_INLINE T* TryMakeObject(HeapCore* core, uint32_t heap_index, Args&&... args
       "a leaf, and nobody would follow its edges");
   constexpr bool kTraced = HasTrace<T>;
   constexpr SlabKind kKind = ObjectKind(kTraced, alignof(T));
-  constexpr int kClass = ClassFor(kKind, sizeof(T), alignof(T));
+  constexpr int kClass = ClassFor(kKind, kPayloadBytes<T>, alignof(T));
+  constexpr uint64_t kShared = HasFinalize<T> ? kSharedInit | kFinalizable : kSharedInit;
 
   Slot* slot = tls_slot;
   void* block = nullptr;
   if constexpr (kClass != kNoClass) {
     block = AllocateBlock(slot, core, heap_index, kKind, kClass);
   } else {
-    block = AllocateRun(core, kKind, sizeof(T), alignof(T));
+    block = AllocateRun(core, kKind, kPayloadBytes<T>, alignof(T));
     slot = tls_slot;  // the thread may have got it only now
   }
   if (REEF_UNLIKELY(block == nullptr)) return nullptr;
 
   Header* header = static_cast<Header*>(block);
-  BearHeader(slot, core, header, &TypeOf<T>::info, kTraced);
+  if constexpr (HasFinalize<T>) SlabOf(block)->finalizable.store(true, std::memory_order_relaxed);
+  BearHeader(slot, core, header, &TypeOf<T>::info, kTraced, kShared);
   T* object = static_cast<T*>(header->Payload());
   if constexpr (std::is_nothrow_constructible_v<T, Args...>) {
     ::new (static_cast<void*>(object)) T(std::forward<Args>(args)...);

@@ -31,6 +31,9 @@ namespace reef::internal {
 
 struct HeapCore;
 struct Slot;
+struct WeakCell;
+// As many places as the slab has blocks; a place is written by lib/object/weak.cc only.
+using WeakTable = std::atomic<WeakCell*>;
 
 // `remote`: count of blocks in bits 48..62, address of the first in the low 48. kRemoteFull: the
 // slab is full, nobody's, and on no list; who takes that value away has it to himself.
@@ -65,10 +68,16 @@ struct alignas(128) Slab {
   bool has_garbage = false;
   // A cached run whose memory was given back. By who holds the run.
   bool clean = false;
+  // An object with a finalizer was born here since the slab was formatted. Relaxed: the collector's
+  // rendezvous orders births before its look.
+  std::atomic<bool> finalizable{false};
 
   // Anybody. Release when pushing (the block's last use comes first), acquire when taking.
   alignas(64) std::atomic<uint64_t> remote{0};
   std::atomic<uint32_t> next{0};  // link of the lists a free slab stands on: number + 1
+  // The weak cells of the slab's objects, one place for each block; null until there is one. Release
+  // when installed, acquire by look-ups. Goes with the slab's layout.
+  std::atomic<WeakTable*> weak_cells{nullptr};
 };
 static_assert(sizeof(Slab) == 128);
 
@@ -126,6 +135,9 @@ struct HeapCore {
   std::atomic<uint64_t> bytes{0};  // release when the base is set
   void* space = nullptr;           // reef::memory::Space
   void* collected = nullptr;       // reef::collector::CollectedHeap
+  // reef::FinalizerExecutor, null: finalizers run where they fall due. Constant while there are
+  // objects.
+  const void* finalizer_executor = nullptr;
 };
 
 inline void*& LinkOf(void* block, size_t offset) {

@@ -46,6 +46,9 @@ inline std::atomic<Mode> g_mode{Mode::kIdle};
 // The heap being collected: constant while the mode is not idle.
 inline std::atomic<HeapCore*> g_target{nullptr};
 
+// Bit 0 of a log entry: a revival, see LogRevival.
+inline constexpr uintptr_t kRevival = 1;
+
 // A slot's record of overwritten edges while a collection is armed: a chain of chunks. The owner
 // appends; the collector reads behind it and recycles what it has read.
 struct LogChunk {
@@ -55,7 +58,7 @@ struct LogChunk {
   uint32_t taken = 0;  // collector only
   // Release when the next chunk is ready, acquire by the collector.
   std::atomic<LogChunk*> next{nullptr};
-  Header* entries[kEntries];
+  uintptr_t entries[kEntries];  // addresses of headers, with kRevival
 };
 
 // No bracket needs more log entries than this (an atomic exchange: both targets, two conversions).
@@ -109,6 +112,9 @@ struct alignas(4096) Slot {
   uint32_t slab_owner = kNoSlot + 1;  // what Slab::owner says of this thread's slabs: index + 1
   bool emptied = false;               // orphaned, and its caches have been released
   DyingList dying;                    // the worklist of dead objects; owner only
+  // Objects whose finalizers are due, in this order (lib/object/finalizer.h); owner only.
+  Header* first_finalizer = nullptr;
+  Header* last_finalizer = nullptr;
   std::atomic<uint64_t> suspects{0};  // owner only; the collector reads it (relaxed)
   uint32_t unsampled = kHomeSample;   // deaths until adaptive bias counts one (lib/object/bias.h)
   uint32_t probe = 0;                 // counts unbiased births: one in 64 is born biased
@@ -258,10 +264,9 @@ REEF_INLINE bool IsWhite(const Header* header) {
          colour != target->black.load(std::memory_order_relaxed);
 }
 
-// Appends to the log if white. The bracket has made sure of the space; should it not suffice, the
-// log is lost, and the collection is aborted.
-inline void LogIfWhite(const Bracket& bracket, Header* header) {
-  if (header == nullptr || !IsWhite(header)) return;
+// Appends to the log. The bracket has made sure of the space; should it not suffice, the log is
+// lost, and the collection is aborted.
+inline void Log(const Bracket& bracket, uintptr_t entry) {
   Slot* slot = bracket.slot();
   if (slot->log_room == 0) {
     slot->log_lost.store(true, std::memory_order_relaxed);
@@ -269,9 +274,21 @@ inline void LogIfWhite(const Bracket& bracket, Header* header) {
   }
   LogChunk* chunk = slot->log;
   const uint32_t used = chunk->used.load(std::memory_order_relaxed);
-  chunk->entries[used] = header;
+  chunk->entries[used] = entry;
   chunk->used.store(used + 1, std::memory_order_release);
   --slot->log_room;
+}
+
+// Appends to the log if white.
+inline void LogIfWhite(const Bracket& bracket, Header* header) {
+  if (header == nullptr || !IsWhite(header)) return;
+  Log(bracket, reinterpret_cast<uintptr_t>(header));
+}
+
+// Appends a white object that a weak handle has revived: its entry counts in the weak door until
+// the collector has marked it.
+inline void LogRevival(const Bracket& bracket, Header* header) {
+  Log(bracket, reinterpret_cast<uintptr_t>(header) | kRevival);
 }
 
 }  // namespace reef::internal

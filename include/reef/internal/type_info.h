@@ -14,6 +14,8 @@
 
 namespace reef {
 class Visitor;
+template <typename T>
+class Ref;
 }  // namespace reef
 
 namespace reef::internal {
@@ -31,6 +33,7 @@ struct TypeInfo {
   bool trivial;  // a leaf without a destructor: dies by its header alone
   void (*trace)(const void* object, Visitor& visitor);
   void (*destroy)(void* object);
+  void (*finalize)(void* object);  // null: the type has no Finalize
   // Adaptive bias (lib/object/bias.h): deaths of biased objects, at home (sampled) and elsewhere.
   // Relaxed, and allowed to lose updates: they only steer.
   std::atomic<uint32_t> home_deaths{0};
@@ -44,6 +47,18 @@ concept HasTrace = requires(const T& object, Visitor& visitor) { object.Trace(vi
 template <typename T>
 concept HasUnusableTrace =
     !HasTrace<T> && requires(T& object, Visitor& visitor) { object.Trace(visitor); };
+
+template <typename T>
+concept HasFinalize = requires(T& object, Ref<T> self) { object.Finalize(self); };
+
+// A type with Finalize has one hidden word behind the payload: the link of the lists in which its
+// objects wait for their finalizers. (They are alive meanwhile, so that their counts move.)
+constexpr size_t FinalizerLinkOffset(size_t object_bytes) {
+  return (object_bytes + sizeof(void*) - 1) / sizeof(void*) * sizeof(void*);
+}
+template <typename T>
+inline constexpr size_t kPayloadBytes =
+    HasFinalize<T> ? FinalizerLinkOffset(sizeof(T)) + sizeof(void*) : sizeof(T);
 
 template <typename T>
 constexpr const char* SignatureOf() {
@@ -61,17 +76,28 @@ void DestroyObject(void* object) {
 }
 
 template <typename T>
+void FinalizeObject(void* object) {
+  if constexpr (HasFinalize<T>) {
+    static_cast<T*>(object)->Finalize(Ref<T>::FromManaged(static_cast<T*>(object)));
+  }
+}
+
+template <typename T>
 struct TypeOf {
   static inline constinit TypeInfo info{
       .signature = SignatureOf<T>(),
       .bytes = sizeof(T),
       .alignment = alignof(T),
       .traced = HasTrace<T>,
-      .trivial = !HasTrace<T> && std::is_trivially_destructible_v<T>,
+      .trivial = !HasTrace<T> && !HasFinalize<T> && std::is_trivially_destructible_v<T>,
       .trace = &TraceObject<T>,
       .destroy = &DestroyObject<T>,
+      .finalize = HasFinalize<T> ? &FinalizeObject<T> : nullptr,
   };
 };
+
+// Writes the type's name, as the compiler spells it, into `text`, cut to `size`.
+void CopyTypeName(const TypeInfo* type, char* text, size_t size);
 
 // Gives the type its index, unless it has one, and returns `birth`. Any thread; waits for other
 // registrations.

@@ -1,0 +1,219 @@
+// Weak<T>: a handle that does not keep its object alive.
+//
+//   reef::Weak<Account> weak = account;                       // any number of them, of any object
+//   if (reef::Ref<Account> strong = weak.Lock()) { ... }      // a root, or null for ever
+//   weak.With([](Account& account) { ... });                  // the same in one step
+//
+//   reef::WeakCallback<Account> watch(account, [] { ... });   // is called when the account dies
+//
+// One pointer wide; may live anywhere, inside managed objects too (Trace does not visit it), and
+// outlive its heap. The object's memory is not kept: weak handles share a small cell.
+//
+// Thread safety: as Ref: different handles to one object from any threads, one handle object from
+// one thread at a time. Lock is lock-free and safe against the death of the object on any thread,
+// and against the collector.
+//
+// Null is final: once a Lock of the object has returned null, no Lock returns it again, and nobody
+// sees it alive. A Lock may revive an object that only a cycle, or nothing but its due finalizer,
+// keeps. The order of a death is: finalizer (Lock still succeeds), weak handles cleared, callbacks
+// newest first, destructor, members.
+//
+// Follows Python's weakref; cells are the side tables of Swift.
+#ifndef REEF_WEAK_H_
+#define REEF_WEAK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "reef/internal/check.h"
+#include "reef/internal/edge.h"
+#include "reef/internal/weak_cell.h"
+#include "reef/member.h"
+#include "reef/ref.h"
+
+namespace reef {
+
+template <typename T>
+class Weak {
+ public:
+  using element_type = T;
+
+  constexpr Weak() noexcept = default;
+  constexpr Weak(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor)
+  // Of the object of a Ref or Member; empty if that is. The first of an object allocates a cell:
+  // throws OutOfMemory. O(1).
+  template <typename U>
+    requires std::is_convertible_v<U*, T*>
+  Weak(const Ref<U>& ref)  // NOLINT(google-explicit-constructor)
+      : cell_(CellOf(internal::UpCast<T>(ref.get()))) {}
+  template <typename U>
+    requires std::is_convertible_v<U*, T*>
+  Weak(const Member<U>& member)  // NOLINT(google-explicit-constructor)
+      : cell_(CellOf(internal::UpCast<T>(member.get()))) {}
+  Weak(const Weak& other) noexcept : cell_(other.cell_) {
+    if (cell_ != nullptr) internal::ShareCell(cell_);
+  }
+  Weak(Weak&& other) noexcept : cell_(std::exchange(other.cell_, nullptr)) {}
+  ~Weak() {
+    if (cell_ != nullptr) internal::ReleaseCell(cell_);
+  }
+  Weak& operator=(const Weak& other) noexcept {
+    Weak(other).Swap(*this);
+    return *this;
+  }
+  Weak& operator=(Weak&& other) noexcept {
+    Weak(std::move(other)).Swap(*this);
+    return *this;
+  }
+
+  // Of a managed object by its plain pointer, typically `this`. As Ref::FromManaged: somebody must
+  // hold a reference to it; checked builds abort if it is not managed, or not LIVE: not in its
+  // constructor. In its destructor the handle is empty.
+  static Weak FromManaged(T* object) {
+    Weak weak;
+    if (object == nullptr) return weak;
+    if (REEF_IS_CHECKED) internal::CheckManagedOrDying(object);
+    weak.cell_ = CellOf(object);
+    return weak;
+  }
+
+  // A root to the object, or null, for ever, if it is dead or dying or was never set. Lock-free.
+  [[nodiscard]] Ref<T> Lock() const noexcept {
+    if (cell_ == nullptr) return nullptr;
+    return Ref<T>::FromOwned(static_cast<T*>(internal::LockCell(cell_)));
+  }
+  // Calls `function(object)` with the object kept alive meanwhile. False, and not called, if it is
+  // gone. Passes on what the function throws.
+  template <typename Function>
+  bool With(Function&& function) const {
+    const Ref<T> strong = Lock();
+    if (!strong) return false;
+    std::forward<Function>(function)(*strong);
+    return true;
+  }
+  // True if a Lock would return null. Only true can be relied upon: false may be out of date when it
+  // is read. For pruning containers of handles.
+  bool IsKnownDead() const noexcept {
+    return cell_ == nullptr || cell_->target.load(std::memory_order_relaxed) == nullptr;
+  }
+
+  void Reset() noexcept { Weak().Swap(*this); }
+  void Swap(Weak& other) noexcept { std::swap(cell_, other.cell_); }
+
+  // Handles are equal if they are of the same object, also after its death; empty ones are equal.
+  friend bool operator==(const Weak& a, const Weak& b) noexcept { return a.cell_ == b.cell_; }
+  template <typename H>
+  friend H AbslHashValue(H state, const Weak& weak) {
+    return H::combine(std::move(state), static_cast<const void*>(weak.cell_));
+  }
+
+ private:
+  friend struct std::hash<Weak>;
+  static internal::WeakCell* CellOf(const T* object) {
+    return object == nullptr ? nullptr : internal::AcquireCell(object);
+  }
+
+  internal::WeakCell* cell_ = nullptr;
+};
+
+template <typename T>
+Weak(const Ref<T>&) -> Weak<T>;
+
+// A weak handle to the object `object`, typically `this`. See Weak::FromManaged.
+template <typename T>
+Weak<T> WeakTo(T* object) {
+  return Weak<T>::FromManaged(object);
+}
+
+// How many weak handles there are to the object, those with callbacks included. As RefCount: exact
+// while no other thread changes it. O(1).
+template <typename T>
+uint32_t WeakCount(const Ref<T>& ref) noexcept {
+  return ref ? internal::CountHandles(internal::Header::Of(ref.get())) : 0;
+}
+
+// A weak handle that has a function called when its object dies: after the weak handles have been
+// cleared, before the destructor; newest first. Once; and not at all if this handle ended before
+// the call started, or lies itself in an object that the same collection reclaims.
+//
+// The function is called on the thread that drops the last reference, outside of the engine's
+// operations, but for objects found by a collection: then on the collector thread; or by the heap's
+// finalizer executor. It must not wait for the end of this handle. What it throws goes to the
+// unraisable hook. The end of the handle does not wait for a call that has started.
+template <typename T>
+class WeakCallback {
+ public:
+  WeakCallback() noexcept = default;
+  // Throws OutOfMemory or std::bad_alloc. An empty Ref makes an empty handle.
+  WeakCallback(const Ref<T>& ref, std::function<void()> function) {
+    if (!ref) return;
+    internal::WeakCell* cell = internal::AcquireCell(ref.get());
+    try {
+      record_ = internal::AddRecord(cell, std::move(function));
+    } catch (...) {
+      internal::ReleaseCell(cell);
+      throw;
+    }
+    NotePlace();
+  }
+  WeakCallback(WeakCallback&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {
+    NotePlace();
+  }
+  WeakCallback& operator=(WeakCallback&& other) noexcept {
+    WeakCallback old(std::move(*this));
+    record_ = std::exchange(other.record_, nullptr);
+    NotePlace();
+    return *this;
+  }
+  WeakCallback(const WeakCallback&) = delete;
+  WeakCallback& operator=(const WeakCallback&) = delete;
+  ~WeakCallback() { Cancel(); }
+
+  // As Weak::Lock.
+  [[nodiscard]] Ref<T> Lock() const noexcept {
+    if (record_ == nullptr) return nullptr;
+    return Ref<T>::FromOwned(static_cast<T*>(internal::LockCell(record_->cell)));
+  }
+  // The function is not called any more, unless the call has started; the handle is empty.
+  void Cancel() noexcept {
+    if (record_ != nullptr) internal::CancelRecord(std::exchange(record_, nullptr));
+  }
+  explicit operator bool() const noexcept { return record_ != nullptr; }
+
+ private:
+  // Relaxed: whoever moves a handle has it to himself.
+  void NotePlace() {
+    if (record_ != nullptr) record_->handle.store(this, std::memory_order_relaxed);
+  }
+
+  internal::WeakRecord* record_ = nullptr;
+};
+
+// A weakly bound member function, for observers: calls it if the object is alive.
+//
+//   auto on_tick = reef::WeakFunction(view, &View::Redraw);
+//   bool called = on_tick(frame);
+//
+// Returns true if the object was alive; the function's result is dropped.
+template <typename T, typename Method>
+auto WeakFunction(const Ref<T>& ref, Method method) {
+  return [weak = Weak<T>(ref), method](auto&&... arguments) {
+    return weak.With([&](T& object) {
+      (void)std::invoke(method, object, std::forward<decltype(arguments)>(arguments)...);
+    });
+  };
+}
+
+}  // namespace reef
+
+template <typename T>
+struct std::hash<reef::Weak<T>> {
+  size_t operator()(const reef::Weak<T>& weak) const noexcept {
+    return std::hash<const void*>()(weak.cell_);
+  }
+};
+
+#endif  // REEF_WEAK_H_

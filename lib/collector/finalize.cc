@@ -1,0 +1,112 @@
+#include "lib/collector/finalize.h"
+
+#include "lib/collector/sweeper.h"
+#include "lib/object/dying.h"
+#include "lib/object/finalizer.h"
+#include "lib/object/weak.h"
+#include "lib/os/chaos.h"
+#include "lib/threads/hazard.h"
+
+namespace reef::collector {
+namespace {
+
+using internal::kDead;
+using internal::kFinalizable;
+using internal::SlabBase;
+using internal::Stage;
+using internal::WeakRecord;
+
+bool IsWhiteAndLive(const Header* header, uint8_t black) {
+  return header->GetStageSequential() == Stage::kLive && header->Colour() != black;
+}
+
+// A first look, without a hazard: most blocks end here.
+bool MayBeTaken(const Header* header, uint8_t black) {
+  if (header->GetStage() != Stage::kLive || header->Colour() == black) return false;
+  const uint64_t word = header->Shared(std::memory_order_acquire);
+  return (word & kFinalizable) != 0 && (word & kDead) == 0 && !IsRoot(header);
+}
+
+bool Take(Header* header, uint8_t black) {
+  threads::HazardBatch& hazards = threads::HazardsOf(0);
+  hazards.Publish(&header, 1);
+  REEF_CHAOS_POINT("finalizable, not yet taken");
+  // From here its destructor does not start. White: it is no newborn in the same block, which would
+  // be black.
+  const bool taken = IsWhiteAndLive(header, black) && object::TakeFinalizer(header);
+  hazards.Clear();
+  return taken;
+}
+
+// The condemned object that `address` lies in, if it does.
+bool LiesInGarbage(const Space& space, uint8_t black, const void* address) {
+  const auto word = reinterpret_cast<uintptr_t>(address);
+  if (!space.Contains(word)) return false;
+  const internal::Slab* slab = space.SlabAround(word);
+  if (slab == nullptr || !internal::IsTraced(slab->kind)) return false;
+  const char* first = SlabBase(slab) + slab->first;
+  const auto offset = static_cast<size_t>(reinterpret_cast<const char*>(address) - first);
+  const size_t block = slab->run_slabs != 0 ? 0 : offset / slab->block_bytes;
+  return IsCondemned(reinterpret_cast<const Header*>(first + block * slab->block_bytes), black);
+}
+
+}  // namespace
+
+bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken) {
+  const uint64_t before = taken->count;
+  ForEachTracedSlab(space, [&](const Slab& slab) {
+    if (!slab.finalizable.load(std::memory_order_relaxed)) return;
+    ForEachBlock(slab, [&](Header* header) {
+      if (!MayBeTaken(header, black) || !Take(header, black)) return;
+      object::FinalizerLink(header) = nullptr;
+      if (taken->first == nullptr) {
+        taken->first = header;
+      } else {
+        object::FinalizerLink(taken->last) = header;
+      }
+      taken->last = header;
+      ++taken->count;
+      marker->Push(header);
+    });
+  });
+  return taken->count != before;
+}
+
+void RunFinalizers(internal::Slot* slot, const TakenFinalizers& taken) {
+  for (Header *header = taken.first, *next; header != nullptr; header = next) {
+    next = object::FinalizerLink(header);
+    object::QueueFinalizer(slot, header);
+  }
+  object::Drain(slot);
+}
+
+void ClearedCells::Add(Header* header) {
+  internal::WeakCell* cell = object::DetachCell(header);
+  if (cell == nullptr) return;
+  cell->next = nullptr;
+  if (first == nullptr) {
+    first = cell;
+  } else {
+    last->next = cell;
+  }
+  last = cell;
+}
+
+void RunCallbacks(const Space& space, uint8_t black, internal::Slot* slot,
+                  const ClearedCells& cells) {
+  // All of the cancelling before the first call: a callback may end handles, and make new objects.
+  for (internal::WeakCell* cell = cells.first; cell != nullptr; cell = cell->next) {
+    WeakRecord* record = cell->records.load(std::memory_order_acquire);
+    for (; record != nullptr; record = record->next) {
+      if (LiesInGarbage(space, black, record->handle.load(std::memory_order_relaxed))) {
+        object::SilenceRecord(record);
+      }
+    }
+  }
+  for (internal::WeakCell *cell = cells.first, *next; cell != nullptr; cell = next) {
+    next = cell->next;
+    object::EndCell(slot, space.core(), cell);
+  }
+}
+
+}  // namespace reef::collector

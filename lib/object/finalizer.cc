@@ -1,0 +1,103 @@
+#include "reef/finalizer.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+
+#include "lib/object/finalizer.h"
+#include "lib/object/weak.h"
+#include "reef/internal/count.h"
+#include "reef/internal/slab.h"
+#include "reef/internal/type_info.h"
+#include "reef/unraisable.h"
+
+namespace reef::object {
+namespace {
+
+using internal::kDead;
+using internal::kFinalizable;
+using internal::kSharedExt;
+
+const FinalizerExecutor* ExecutorOf(const internal::HeapCore* core) {
+  return static_cast<const FinalizerExecutor*>(core->finalizer_executor);
+}
+
+void Finalize(Header* header) {
+  CallUser("finalizer", header,
+           [header] { internal::TypeInfoOf(header)->finalize(header->Payload()); });
+  internal::DropExt(header);
+}
+
+// Any thread; wherever the task goes, it runs.
+template <typename Work>
+void Dispatch(const internal::HeapCore* core, Work work) {
+  FinalizerTask task(work);
+  if (const FinalizerExecutor* executor = ExecutorOf(core)) {
+    CallUser("finalizer executor", nullptr, [&] { (*executor)(std::move(task)); });
+  }
+}
+
+}  // namespace
+
+Header*& FinalizerLink(Header* header) {
+  const size_t offset = internal::FinalizerLinkOffset(internal::TypeInfoOf(header)->bytes);
+  return *reinterpret_cast<Header**>(static_cast<char*>(header->Payload()) + offset);
+}
+
+void QueueFinalizer(Slot* slot, Header* header) {
+  FinalizerLink(header) = nullptr;
+  if (slot->first_finalizer == nullptr) {
+    slot->first_finalizer = header;
+  } else {
+    FinalizerLink(slot->last_finalizer) = header;
+  }
+  slot->last_finalizer = header;
+}
+
+bool RunNextFinalizer(Slot* slot) {
+  Header* header = slot->first_finalizer;
+  if (header == nullptr) return false;
+  slot->first_finalizer = FinalizerLink(header);
+  const internal::HeapCore* core = internal::SegmentOf(header)->core;
+  if (ExecutorOf(core) == nullptr) {
+    Finalize(header);
+  } else {
+    Dispatch(core, header);
+  }
+  return true;
+}
+
+bool TakeFinalizer(Header* header) {
+  // Acquire: as any count that is read.
+  uint64_t word = header->Shared(std::memory_order_acquire);
+  for (;;) {
+    if ((word & kDead) != 0 || (word & kFinalizable) == 0) return false;
+    // A weak handle has just brought it back.
+    if (internal::SharedExt(word) > 0 || internal::ExtIsFull(word)) return false;
+    if (header->CompareExchangeShared(&word, (word & ~kFinalizable) + kSharedExt)) return true;
+  }
+}
+
+void DispatchTask(const internal::HeapCore* core, internal::WeakRecord* record) {
+  Dispatch(core, record);
+}
+
+}  // namespace reef::object
+
+namespace reef {
+
+void FinalizerTask::operator()() noexcept {
+  if (object_ != nullptr) object::Finalize(std::exchange(object_, nullptr));
+  if (record_ != nullptr) object::RunRecord(std::exchange(record_, nullptr));
+}
+
+namespace internal {
+
+bool IsFinalizable(const Header* header) {
+  return (header->Shared(std::memory_order_acquire) & kFinalizable) != 0;
+}
+
+void Rearm(Header* header) { (void)header->SetFlags(kFinalizable); }
+
+}  // namespace internal
+}  // namespace reef

@@ -1,0 +1,60 @@
+// Finalizers from the engine's side, and how it calls user code.
+//
+// Who brings the count of an object with a finalizer to zero takes the finalizer instead
+// (internal::EndOf): the object keeps one root, counted by the same exchange, lives, and enters its
+// slot's list through its hidden word; for `shared` is still its counts. The list is worked off after
+// the dying worklist, one finalizer after the other, each followed by the drop of that root and by
+// what dies of it: so finalizers do not recurse either, however long a chain of them is.
+#ifndef REEF_LIB_OBJECT_FINALIZER_H_
+#define REEF_LIB_OBJECT_FINALIZER_H_
+
+#include <exception>
+
+#include "reef/internal/header.h"
+#include "reef/internal/slab.h"
+#include "reef/internal/slot.h"
+
+namespace reef::internal {
+struct WeakRecord;
+}  // namespace reef::internal
+
+namespace reef::object {
+
+using internal::Header;
+using internal::Slot;
+
+// Enters an object whose finalizer was taken, and whose root the list takes over.
+void QueueFinalizer(Slot* slot, Header* header);
+// Takes the first one off the slot's list and runs its finalizer; false if there is none. Outside
+// brackets.
+bool RunNextFinalizer(Slot* slot);
+
+// Collector: takes the finalizer of an object that marking has not reached; its root then counts.
+// False if it is dead, held by a root after all, or its finalizer was taken. The object does not die
+// meanwhile (it is published as a hazard).
+[[nodiscard]] bool TakeFinalizer(Header* header);
+// The hidden word, for lists of objects whose finalizers were taken.
+Header*& FinalizerLink(Header* header);
+
+// Has the heap's executor, or else this thread, run a weak callback.
+void DispatchTask(const internal::HeapCore* core, internal::WeakRecord* record);
+
+// Tells the unraisable hook. `header` may be null.
+void ReportUnraisable(const char* phase, const Header* header, std::exception_ptr exception);
+
+// Calls a function of the program's, for the object `header` or null.
+template <typename Function>
+void CallUser(const char* phase, const Header* header, Function function) {
+  Slot* slot = internal::CurrentSlot();
+  ++slot->user_code;
+  try {
+    function();
+  } catch (...) {
+    ReportUnraisable(phase, header, std::current_exception());
+  }
+  --slot->user_code;
+}
+
+}  // namespace reef::object
+
+#endif  // REEF_LIB_OBJECT_FINALIZER_H_
