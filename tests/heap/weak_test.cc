@@ -115,8 +115,8 @@ TEST_F(WeakTest, WithRunsOnTheLivingOnly) {
 TEST_F(WeakTest, ConvertsFromDerivedAndFromMember) {
   const Ref<Node> node = MakeNode();
   node->next = MakeNode();
-  const Weak<Base> base = node;
   const Weak<Node> child = node->next;
+  const Weak<Base> base = node;
   EXPECT_EQ(base.Lock()->number, 7);
   EXPECT_EQ(child.Lock(), Ref<Node>(node->next));
 }

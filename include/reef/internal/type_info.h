@@ -78,6 +78,7 @@ void DestroyObject(void* object) {
 template <typename T>
 void FinalizeObject(void* object) {
   if constexpr (HasFinalize<T>) {
+    if (object == nullptr) __builtin_unreachable();  // or some compilers warn of that case
     static_cast<T*>(object)->Finalize(Ref<T>::FromManaged(static_cast<T*>(object)));
   }
 }
