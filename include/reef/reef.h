@@ -13,5 +13,7 @@
 #include "reef/unraisable.h"
 #include "reef/vector.h"
 #include "reef/weak.h"
+#include "reef/weak_finalizer.h"
+#include "reef/weak_map.h"
 
 #endif  // REEF_REEF_H_

@@ -1,0 +1,60 @@
+// Finalizer: a function that runs when an object dies, or else at the end of the process.
+//
+//   reef::Finalizer cleanup(file, [path] { std::filesystem::remove(path); });
+//   cleanup.Detach();                      // never mind
+//
+// Unlike the type's own Finalize it belongs to no class, does not see the object, and cannot
+// resurrect it; unlike WeakCallback it does its work although nobody keeps its handle: it stays
+// alive until it was called, detached, or its object has died. What it captures must not keep the
+// object alive. Follows Python's weakref.finalize.
+//
+// Thread safety: all functions from any threads.
+#ifndef REEF_WEAK_FINALIZER_H_
+#define REEF_WEAK_FINALIZER_H_
+
+#include <functional>
+#include <memory>
+
+#include "reef/internal/weak_cell.h"
+#include "reef/ref.h"
+
+namespace reef {
+
+namespace internal {
+struct FinalizerState;
+// Takes over the handle `cell`, also if it throws std::bad_alloc.
+std::shared_ptr<FinalizerState> RegisterFinalizer(WeakCell* cell, std::function<void()> function);
+}  // namespace internal
+
+// Copies are handles to the same finalizer.
+class Finalizer {
+ public:
+  Finalizer() = default;
+  // Throws OutOfMemory or std::bad_alloc: then nothing has happened. An empty Ref makes one that is
+  // not alive.
+  template <typename T>
+  Finalizer(const Ref<T>& object, std::function<void()> function) {
+    if (!object) return;
+    state_ = internal::RegisterFinalizer(internal::AcquireCell(object.get()), std::move(function));
+  }
+
+  // Calls the function now, if it is alive; true if it did. Passes on what it throws.
+  bool operator()();
+  // It is not called any more. Returns the function, or an empty one if it was not alive.
+  std::function<void()> Detach();
+  // True until it is called or detached, or its object has died.
+  bool alive() const;
+  // A copy of the function, or an empty one if it is not alive.
+  std::function<void()> Peek() const;
+  // Whether it runs at the end of the process (std::exit, or return from main) if it is still alive
+  // then; at first, yes. The newest run first; what they throw goes to the unraisable hook.
+  bool at_exit() const;
+  void set_at_exit(bool at_exit);
+
+ private:
+  std::shared_ptr<internal::FinalizerState> state_;
+};
+
+}  // namespace reef
+
+#endif  // REEF_WEAK_FINALIZER_H_
