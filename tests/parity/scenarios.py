@@ -1,0 +1,205 @@
+"""The scenarios of scenarios.cc, in Python: both programs must print the same."""
+
+import gc
+import sys
+import weakref
+
+gc.disable()
+
+
+class Node:
+    __slots__ = ("name", "other", "on_del", "__weakref__")
+
+    def __init__(self, name):
+        self.name = name
+        self.other = None
+        self.on_del = None
+
+    def __del__(self):
+        print(f"finalize {self.name}")
+        if self.on_del:
+            self.on_del(self)
+
+
+class Plain:
+    __slots__ = ("other", "__weakref__")
+
+    def __init__(self):
+        self.other = None
+
+    def greet(self, word):
+        print(f"hello, {word}")
+
+
+def note(word):
+    return lambda *_: print(word)
+
+
+def title(text):
+    print(f"-- {text}")
+
+
+saved = []
+
+
+def save(node):
+    saved.append(node)
+
+
+title("three names, and the argument")
+a = []
+b = a
+c = b
+print(sys.getrefcount(a))
+del a, b, c
+
+title("a counted death is prompt; callbacks newest first, after the finalizer")
+node = Node("a")
+one = weakref.ref(node, note("callback one"))
+two = weakref.ref(node, note("callback two"))
+print(weakref.getweakrefcount(node))
+node = None
+print("dropped")
+print(one() is None, two() is None)
+
+title("a callback whose handle is gone is not called")
+node = Node("a")
+one = weakref.ref(node, note("callback one"))
+two = weakref.ref(node, note("callback two"))
+del one
+node = None
+
+title("the finalizer sees its object through a weak handle")
+node = Node("a")
+one = weakref.ref(node)
+node.on_del = lambda self: print(one() is self)
+node = None
+print(one() is None)
+
+title("parents before children")
+node = Node("a")
+node.other = Node("b")
+node.other.other = Node("c")
+node = None
+
+title("resurrection, once")
+node = Node("a")
+one = weakref.ref(node)
+node.on_del = save
+node = None
+print(len(saved), one() is saved[0])
+saved[0].on_del = None
+saved.clear()
+print(one() is None)
+
+title("a cycle waits for the collector, which says what it found")
+plain = Plain()
+plain.other = Plain()
+plain.other.other = plain
+one = weakref.ref(plain)
+plain = None
+print(one() is None)
+print(gc.collect())
+print(one() is None)
+print(gc.collect())
+
+title("a cycle with finalizers: each once, all gone when collect returns")
+node = Node("a")
+node.other = Node("b")
+node.other.other = node
+two = weakref.ref(node.other)
+node = None
+gc.collect()
+print(two() is None)
+gc.collect()
+
+title("weak handles to a dead cycle: those from outside are called, those inside it are not")
+class Watcher:
+    __slots__ = ("other", "watch", "__weakref__")
+plain = Watcher()
+plain.other = Watcher()
+plain.other.other = plain
+plain.watch = weakref.ref(plain.other, note("from inside"))
+one = weakref.ref(plain.other, note("from outside"))
+plain = None
+gc.collect()
+print(one() is None)
+
+title("one member resurrects the rest")
+node = Node("a")
+node.other = Node("b")
+node.other.other = node
+node.other.on_del = save
+node = None
+gc.collect()
+print(len(saved), saved[0].name, saved[0].other.name, saved[0].other.other is saved[0])
+saved[0].on_del = None
+saved.clear()
+gc.collect()
+print("gone")
+
+title("what a finalizer raises goes to the hook, and its object dies")
+def raise_it(self):
+    raise RuntimeError("no")
+sys.unraisablehook = lambda what: print(f"unraisable: {what.exc_value}")
+node = Node("a")
+one = weakref.ref(node, note("callback"))
+node.on_del = raise_it
+node = None
+print(one() is None)
+
+title("what a callback raises goes there too, and the others are called")
+def raise_callback(_):
+    raise RuntimeError("neither")
+node = Node("a")
+one = weakref.ref(node, note("callback one"))
+two = weakref.ref(node, raise_callback)
+node = None
+
+title("is_finalized")
+node = Node("a")
+print(gc.is_finalized(node))
+node.on_del = save
+node = None
+print(gc.is_finalized(saved[0]))
+saved[0].on_del = None
+saved.clear()
+
+title("finalizer handles: at death, by hand, detached")
+plain = Plain()
+one = weakref.finalize(plain, print, "at death")
+two = weakref.finalize(plain, print, "by hand")
+three = weakref.finalize(plain, print, "detached")
+print(one.alive, two.alive, three.alive)
+two()
+two()
+three.detach()
+plain = None
+print(one.alive, two.alive, three.alive)
+
+title("weak containers forget the dead")
+values = weakref.WeakValueDictionary()
+names = weakref.WeakSet()
+plain = Plain()
+kept = Plain()
+values["gone"] = plain
+values["kept"] = kept
+names.add(plain)
+names.add(kept)
+print(len(values), len(names), values.get("gone") is plain, plain in names)
+plain = None
+print(len(values), len(names), values.get("gone") is None, kept in names)
+
+title("a weakly bound method")
+plain = Plain()
+greet = weakref.WeakMethod(plain.greet)
+greet()("you")
+plain = None
+print(greet() is None)
+
+title("at exit: the newest first")
+first = weakref.finalize(kept, print, "one")
+second = weakref.finalize(kept, print, "two")
+third = weakref.finalize(kept, print, "silent")
+third.atexit = False
+print("end")
