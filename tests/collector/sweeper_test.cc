@@ -408,7 +408,8 @@ TEST_F(SweeperTest, OtherWorkIsDoneBetweenSlabsAndDoesNotDisturb) {
   g_dropped = Paint(New<Witness>(&ends_));
   g_drains = 0;
   CollectionReport report;
-  Condemn(space(), kBlack, &report, &DrainInPoll);
+  ClearedCells cells;
+  Condemn(space(), kBlack, &report, &cells, &DrainInPoll);
   EXPECT_EQ(report.objects, 2u * kCount);
   EXPECT_EQ(ends_, 1) << "the drop did not wait for the sweep";
   const int condemn_drains = g_drains;

@@ -40,7 +40,7 @@ TEST(LogPoolTest, ChunksBeyondThePlacesComeAndGo) {
     for (int i = 0; i < kMaxPooledChunks + 50; ++i) {
       chunks.push_back(TakeChunk());
       ASSERT_NE(chunks.back(), nullptr);
-      chunks.back()->entries[LogChunk::kEntries - 1] = nullptr;  // it is there, all of it
+      chunks.back()->entries[LogChunk::kEntries - 1] = 0;  // it is there, all of it
     }
     for (LogChunk* chunk : chunks) PutChunk(chunk);
   }
