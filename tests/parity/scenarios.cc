@@ -3,6 +3,7 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -20,11 +21,31 @@ using reef::Visitor;
 using reef::Weak;
 using reef::WeakCallback;
 
+// In which order the finalizers of one garbage graph run is nobody's promise: they are collected
+// there, and printed in the order of their names.
+std::set<std::string>* g_collected = nullptr;
+
+void Finalized(const std::string& name) {
+  if (g_collected == nullptr) {
+    std::cout << "finalize " << name << '\n';
+  } else {
+    g_collected->insert(name);
+  }
+}
+
+void CollectAndPrint() {
+  std::set<std::string> collected;
+  g_collected = &collected;
+  (void)reef::DefaultHeap().Collect();
+  g_collected = nullptr;
+  for (const std::string& name : collected) Finalized(name);
+}
+
 struct Node {
   explicit Node(std::string own_name) : name(std::move(own_name)) {}
   void Trace(Visitor& v) const { v.Visit(other); }
   void Finalize(Ref<Node> self) {
-    std::cout << "finalize " << name << '\n';
+    Finalized(name);
     if (on_finalize) on_finalize(std::move(self));
   }
   std::string name;
@@ -143,7 +164,7 @@ void Cycles() {
     node->other->other = node;
     const Weak<Node> two = node->other;
     node = nullptr;
-    (void)Collect();
+    CollectAndPrint();
     Print(Word(!two.Lock()));
     (void)Collect();
   }
@@ -167,7 +188,7 @@ void Cycles() {
     node->other->other = node;
     node->other->on_finalize = &Save;
     node = nullptr;
-    (void)Collect();
+    CollectAndPrint();
     Print(g_saved.size(), g_saved[0]->name, g_saved[0]->other->name,
           Word(g_saved[0]->other->other == g_saved[0]));
     LetGo();
@@ -262,8 +283,8 @@ void Handles(const Ref<Plain>& kept) {
 }  // namespace
 
 int main() {
-  // Alive at exit; its static destructor runs after the functions that std::exit calls for it.
-  static const Ref<Plain> kept = Make<Plain>();
+  // Alive at exit, and never dropped, as what a Python module holds.
+  const Ref<Plain>& kept = *new Ref<Plain>(Make<Plain>());
   CountedDeaths();
   Cycles();
   Exceptions();

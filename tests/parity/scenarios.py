@@ -16,9 +16,30 @@ class Node:
         self.on_del = None
 
     def __del__(self):
-        print(f"finalize {self.name}")
+        finalized(self.name)
         if self.on_del:
             self.on_del(self)
+
+
+# In which order the finalizers of one garbage graph run is nobody's promise: they are collected
+# there, and printed in the order of their names.
+collected = None
+
+
+def finalized(name):
+    if collected is None:
+        print(f"finalize {name}")
+    else:
+        collected.append(name)
+
+
+def collect_and_print():
+    global collected
+    collected = []
+    gc.collect()
+    for name in sorted(collected):
+        print(f"finalize {name}")
+    collected = None
 
 
 class Plain:
@@ -109,7 +130,7 @@ node.other = Node("b")
 node.other.other = node
 two = weakref.ref(node.other)
 node = None
-gc.collect()
+collect_and_print()
 print(two() is None)
 gc.collect()
 
@@ -131,7 +152,7 @@ node.other = Node("b")
 node.other.other = node
 node.other.on_del = save
 node = None
-gc.collect()
+collect_and_print()
 print(len(saved), saved[0].name, saved[0].other.name, saved[0].other.other is saved[0])
 saved[0].on_del = None
 saved.clear()
