@@ -5,8 +5,8 @@
 //   };
 //
 // Finalize runs once, when the object has become unreachable and before its weak handles are
-// cleared: it sees its whole graph intact, may call anything, and may store `self` or what it refers
-// to somewhere reachable: then that lives on (resurrection), and will die without another
+// cleared: it sees its whole graph intact, may call anything, and may store `self` or what it
+// refers to somewhere reachable: then that lives on (resurrection), and will die without another
 // Finalize, unless it is re-armed. If it does not, the object dies right after.
 //
 // Where it runs: after a counted death on the thread that dropped the last reference, before that
@@ -24,47 +24,12 @@
 #include <mutex>
 #include <utility>
 
+#include "reef/internal/finalizer_task.h"
 #include "reef/internal/header.h"
 #include "reef/internal/type_info.h"
 #include "reef/ref.h"
 
 namespace reef {
-
-namespace internal {
-struct WeakRecord;
-}  // namespace internal
-
-// One finalizer or weak callback that is due, handed to an executor. Runs once, by a call or, at the
-// latest, by its destructor: nothing is lost with a queue. Any thread, but not inside a ReadScope.
-class FinalizerTask {
- public:
-  FinalizerTask(FinalizerTask&& other) noexcept
-      : object_(std::exchange(other.object_, nullptr)),
-        record_(std::exchange(other.record_, nullptr)) {}
-  FinalizerTask& operator=(FinalizerTask&& other) noexcept {
-    std::swap(object_, other.object_);
-    std::swap(record_, other.record_);
-    return *this;
-  }
-  FinalizerTask(const FinalizerTask&) = delete;
-  FinalizerTask& operator=(const FinalizerTask&) = delete;
-  ~FinalizerTask() { (*this)(); }
-
-  void operator()() noexcept;
-
-  // Engine use.
-  explicit FinalizerTask(internal::Header* object) : object_(object) {}
-  explicit FinalizerTask(internal::WeakRecord* record) : record_(record) {}
-
- private:
-  internal::Header* object_ = nullptr;
-  internal::WeakRecord* record_ = nullptr;
-};
-
-// What runs a heap's finalizers and weak callbacks in place of the thread on which they fall due.
-// Called on that thread, outside of the engine's operations; keeps the task and returns soon. What
-// it throws goes to the unraisable hook, and the task runs there and then.
-using FinalizerExecutor = std::function<void(FinalizerTask)>;
 
 // An executor for threads of the program's choice, an event loop's for example: tasks wait until
 // somebody drains them. Must outlive the heaps that use it. All functions: any thread.
@@ -100,12 +65,6 @@ class FinalizerQueue {
   mutable std::mutex mutex_;
   std::deque<FinalizerTask> tasks_;
 };
-
-namespace internal {
-// True while the object's finalizer has yet to be taken.
-bool IsFinalizable(const Header* header);
-void Rearm(Header* header);
-}  // namespace internal
 
 // True if the object's Finalize has begun, or is queued, and was not re-armed since. O(1).
 template <typename T>

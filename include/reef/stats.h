@@ -21,14 +21,14 @@ const char* PhaseName(Phase phase);
 
 // What one collection found. From Heap::Collect: the sum over the collections it needed.
 struct CollectionReport {
-  uint64_t objects = 0;  // unreachable objects reclaimed
-  uint64_t bytes = 0;    // the bytes of their blocks
+  uint64_t objects = 0;    // unreachable objects reclaimed
+  uint64_t bytes = 0;      // the bytes of their blocks
   uint64_t finalized = 0;  // unreachable objects whose finalizers were taken
-  uint64_t marked = 0;   // objects proven reachable
-  uint64_t roots = 0;    // objects that the root scan started from
-  uint64_t logged = 0;   // entries taken from the threads' logs
-  uint64_t cycles = 0;   // collections run
-  uint64_t aborted = 0;  // of which gave up (no memory for a log or the mark stack)
+  uint64_t marked = 0;     // objects proven reachable
+  uint64_t roots = 0;      // objects that the root scan started from
+  uint64_t logged = 0;     // entries taken from the threads' logs
+  uint64_t cycles = 0;     // collections run
+  uint64_t aborted = 0;    // of which gave up (no memory for a log or the mark stack)
   std::chrono::nanoseconds phase_time[kPhases] = {};
   std::chrono::nanoseconds total_time{};
 };

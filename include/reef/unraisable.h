@@ -11,17 +11,17 @@
 namespace reef {
 
 struct Unraisable {
-  const char* phase;       // "finalizer", "weak callback", ...
-  const char* type_name;   // of the object's type, as the compiler spells it; "" if there is none
-  const void* object;      // null if there is none; still whole during the call
+  const char* phase;      // "finalizer", "weak callback", ...
+  const char* type_name;  // of the object's type, as the compiler spells it; "" if there is none
+  const void* object;     // null if there is none; still whole during the call
   std::exception_ptr exception;
 };
 
 using UnraisableHook = void (*)(const Unraisable&);
 
 // Sets the hook and returns the former one; null stands for the default, which prints a line to
-// stderr. Any thread. The hook is called on the thread that caught the exception, perhaps on several
-// at once; what it throws itself is reported by the default.
+// stderr. Any thread. The hook is called on the thread that caught the exception, perhaps on
+// several at once; what it throws itself is reported by the default.
 UnraisableHook SetUnraisableHook(UnraisableHook hook) noexcept;
 
 }  // namespace reef

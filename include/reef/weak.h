@@ -94,8 +94,8 @@ class Weak {
     std::forward<Function>(function)(*strong);
     return true;
   }
-  // True if a Lock would return null. Only true can be relied upon: false may be out of date when it
-  // is read. For pruning containers of handles.
+  // True if a Lock would return null. Only true can be relied upon: false may be out of date when
+  // it is read. For pruning containers of handles.
   bool IsKnownDead() const noexcept {
     return cell_ == nullptr || cell_->target.load(std::memory_order_relaxed) == nullptr;
   }

@@ -5,13 +5,13 @@
 //
 // Ordinary objects, not managed ones: globals, members of any class. They keep nobody alive.
 //
-// Thread safety: all functions from any threads at once. A container is cut into shards, each under a
-// mutex that is held for a look-up or a change of that shard, never while an object is made,
+// Thread safety: all functions from any threads at once. A container is cut into shards, each under
+// a mutex that is held for a look-up or a change of that shard, never while an object is made,
 // destroyed or visited: so user code that the container calls may use it again.
 //
-// Dead entries are never seen; their memory goes at a later insertion into the same shard (amortised
-// O(1)), or by Prune. Iteration is over what was alive when a shard was copied, each entry held by a
-// Ref meanwhile. Follows Python's WeakValueDictionary and WeakSet.
+// Dead entries are never seen; their memory goes at a later insertion into the same shard
+// (amortised O(1)), or by Prune. Iteration is over what was alive when a shard was copied, each
+// entry held by a Ref meanwhile. Follows Python's WeakValueDictionary and WeakSet.
 #ifndef REEF_WEAK_MAP_H_
 #define REEF_WEAK_MAP_H_
 

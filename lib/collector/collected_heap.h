@@ -10,7 +10,7 @@
 #include "lib/memory/space.h"
 #include "lib/os/clock.h"
 #include "lib/threads/grace.h"
-#include "reef/finalizer.h"
+#include "reef/internal/finalizer_task.h"
 #include "reef/internal/slab.h"
 #include "reef/stats.h"
 

@@ -189,7 +189,8 @@ void Cycle::Mark() {
       Pass(Step::kFinalizersTaken);
       continue;
     }
-    // Directly after a round that brought nothing new. Somebody is inside: his entry is yet to come.
+    // Directly after a round that brought nothing new. Somebody is inside: his entry is yet to
+    // come.
     if (object::CloseDoor()) break;
   }
   Pass(Step::kDoorClosed);

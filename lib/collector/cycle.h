@@ -5,8 +5,9 @@
 //   roots     after a grace period that began at T0: then no ReadScope is older than the barrier.
 //             One that does not end in time makes all published objects roots.
 //   mark      trace; then { rendezvous; take logs; trace } until a round brings nothing new; then
-//             finalizers that are due are taken, and what they reach is marked likewise; then, after
-//             such a round, the weak door closes (lib/object/door.h), or else another round follows
+//             finalizers that are due are taken, and what they reach is marked likewise; then,
+//             after such a round, the weak door closes (lib/object/door.h), or else another round
+//             follows
 //   condemn   the white objects are garbage: DEAD, weak cells cleared; mode IDLE, rendezvous, logs
 //             discarded, door open
 //   clear     weak callbacks run; then the garbage's edges are emptied
@@ -62,7 +63,7 @@ class Cycle {
   uint8_t black_ = 0;
   bool conservative_ = false;
   bool published_too_ = false;  // all published objects were roots, for a scope's sake
-  uint64_t revivals_ = 0;  // taken from the logs, and not yet let out of the weak door
+  uint64_t revivals_ = 0;       // taken from the logs, and not yet let out of the weak door
   std::vector<std::unique_ptr<Marker>> markers_;
   TakenFinalizers finalizers_;
   ClearedCells cells_;

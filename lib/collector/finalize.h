@@ -1,15 +1,15 @@
 // Finalizers and weak handles of garbage.
 //
 // Finalizers: when marking has reached its end, the objects that are still white and have a
-// finalizer to run are taken: published like a marker's batch (so that none of them dies meanwhile),
-// looked at again (LIVE, white), and their finalizer taken by one exchange, which counts a root and
-// fails on DEAD. They are marked with all they reach, so all of a garbage graph's finalizers run
-// before any of its destructors, and what they see is intact. They run when the collection is over;
-// the next one finds what was not resurrected, its finalizers taken.
+// finalizer to run are taken: published like a marker's batch (so that none of them dies
+// meanwhile), looked at again (LIVE, white), and their finalizer taken by one exchange, which
+// counts a root and fails on DEAD. They are marked with all they reach, so all of a garbage graph's
+// finalizers run before any of its destructors, and what they see is intact. They run when the
+// collection is over; the next one finds what was not resurrected, its finalizers taken.
 //
-// Weak cells of the condemned are cleared while the barrier is on; their callbacks run when it is off
-// and the weak door open again, before the first edge of the garbage is emptied. A callback whose
-// handle lies in garbage itself is cancelled.
+// Weak cells of the condemned are cleared while the barrier is on; their callbacks run when it is
+// off and the weak door open again, before the first edge of the garbage is emptied. A callback
+// whose handle lies in garbage itself is cancelled.
 #ifndef REEF_LIB_COLLECTOR_FINALIZE_H_
 #define REEF_LIB_COLLECTOR_FINALIZE_H_
 

@@ -67,8 +67,8 @@ class Space {
   void FreeRun(internal::Slot* slot, Slab* slab);
   // A hint for the collector thread that an available slab has become empty.
   void NoteEmpty();
-  // The slab that an address of the region lies in; null if it serves nothing, and inside the tail of
-  // a huge run, where there is no record.
+  // The slab that an address of the region lies in; null if it serves nothing, and inside the tail
+  // of a huge run, where there is no record.
   const Slab* SlabAround(uintptr_t address) const;
   // True if `address` is the start of a block that has been in use; of an object's.
   bool IsBlock(uintptr_t address) const;

@@ -8,8 +8,8 @@ namespace {
 constexpr uint64_t kClosed = uint64_t{1} << 63;
 
 // One word, so that its modification order decides between a revival and the close. Acquire and
-// release: a closer that finds 0 sees the logs and headers of those who have left; a Lock that finds
-// it closed sees the colours that marking has written.
+// release: a closer that finds 0 sees the logs and headers of those who have left; a Lock that
+// finds it closed sees the colours that marking has written.
 std::atomic<uint64_t> g_door{0};
 
 }  // namespace

@@ -1,15 +1,12 @@
-#include "reef/finalizer.h"
-
-#include <atomic>
-#include <cstdio>
-#include <cstring>
-
 #include "lib/object/finalizer.h"
+
+#include <utility>
+
 #include "lib/object/weak.h"
 #include "reef/internal/count.h"
+#include "reef/internal/finalizer_task.h"
 #include "reef/internal/slab.h"
 #include "reef/internal/type_info.h"
-#include "reef/unraisable.h"
 
 namespace reef::object {
 namespace {

@@ -2,9 +2,9 @@
 //
 // Who brings the count of an object with a finalizer to zero takes the finalizer instead
 // (internal::EndOf): the object keeps one root, counted by the same exchange, lives, and enters its
-// slot's list through its hidden word; for `shared` is still its counts. The list is worked off after
-// the dying worklist, one finalizer after the other, each followed by the drop of that root and by
-// what dies of it: so finalizers do not recurse either, however long a chain of them is.
+// slot's list through its hidden word; for `shared` is still its counts. The list is worked off
+// after the dying worklist, one finalizer after the other, each followed by the drop of that root
+// and by what dies of it: so finalizers do not recurse either, however long a chain of them is.
 #ifndef REEF_LIB_OBJECT_FINALIZER_H_
 #define REEF_LIB_OBJECT_FINALIZER_H_
 
@@ -30,8 +30,8 @@ void QueueFinalizer(Slot* slot, Header* header);
 bool RunNextFinalizer(Slot* slot);
 
 // Collector: takes the finalizer of an object that marking has not reached; its root then counts.
-// False if it is dead, held by a root after all, or its finalizer was taken. The object does not die
-// meanwhile (it is published as a hazard).
+// False if it is dead, held by a root after all, or its finalizer was taken. The object does not
+// die meanwhile (it is published as a hazard).
 [[nodiscard]] bool TakeFinalizer(Header* header);
 // The hidden word, for lists of objects whose finalizers were taken.
 Header*& FinalizerLink(Header* header);

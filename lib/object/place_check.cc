@@ -77,7 +77,8 @@ void CheckMayBeCounted(const Header* header) {
 }
 
 void CheckManagedOrDying(const void* payload) {
-  REEF_CHECK(memory::FindHeap(payload) != nullptr, "a Weak to something that is not a managed object",
+  REEF_CHECK(memory::FindHeap(payload) != nullptr,
+             "a Weak to something that is not a managed object",
              "only objects from Make have a header; pass the object's own address");
   const Stage stage = Header::Of(payload)->GetStage();
   REEF_CHECK(stage != Stage::kFree && stage != Stage::kBuilding,

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <utility>
 
 #include "lib/object/finalizer.h"
 #include "reef/internal/type_info.h"
@@ -31,10 +32,8 @@ void Print(const Unraisable& what) {
 }  // namespace
 
 void ReportUnraisable(const char* phase, const Header* header, std::exception_ptr exception) {
-  Unraisable what{.phase = phase,
-                  .type_name = "",
-                  .object = nullptr,
-                  .exception = std::move(exception)};
+  Unraisable what{
+      .phase = phase, .type_name = "", .object = nullptr, .exception = std::move(exception)};
   char name[200] = "";
   if (header != nullptr) {
     internal::CopyTypeName(internal::TypeInfoOf(header), name, sizeof name);

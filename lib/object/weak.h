@@ -33,8 +33,8 @@ inline bool IsWaitingBlock(const Header* header) {
          (header->Shared(std::memory_order_acquire) & kBoth) == kBoth;
 }
 
-// lib/object/weak_callback.cc: calls what is due, newest first, and frees the records; `core` is the
-// object's heap.
+// lib/object/weak_callback.cc: calls what is due, newest first, and frees the records; `core` is
+// the object's heap.
 void RunRecords(const internal::HeapCore* core, internal::WeakRecord* records);
 // Calls the function unless its handle has ended; frees the cell's share of the record.
 void RunRecord(internal::WeakRecord* record);

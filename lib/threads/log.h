@@ -17,9 +17,8 @@ namespace reef::threads {
 using internal::Header;
 using internal::Slot;
 
-// Calls `function(header, revival)` for each entry that was not taken before; returns how many there
-// were.
-// Collector thread, after a rendezvous.
+// Calls `function(header, revival)` for each entry that was not taken before; returns how many
+// there were. Collector thread, after a rendezvous.
 template <typename Function>
 uint64_t TakeLog(Slot& slot, Function function);
 

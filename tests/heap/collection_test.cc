@@ -201,8 +201,8 @@ TEST(AutomaticCollectionTest, GarbageIsBoundedWhileItIsProduced) {
   }
   EXPECT_GE(heap->Stats().collections, 2u);
   // Four goals, and what is produced until the collector has looked and has reclaimed as much: some
-  // 160 MiB where it has a core to itself. On a busy machine that depends on others; but a share that
-  // is never lifted leaves all of it.
+  // 160 MiB where it has a core to itself. On a busy machine that depends on others; but a share
+  // that is never lifted leaves all of it.
   EXPECT_LT(peak, produced / 2);
   (void)heap->Collect();
   EXPECT_EQ(lives.now(), 0);

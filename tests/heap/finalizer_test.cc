@@ -249,7 +249,8 @@ TEST_F(FinalizerTest, ExecutorTakesBothPaths) {
   EXPECT_EQ(heap->Collect().finalized, 1u);
   EXPECT_TRUE(events_.empty()) << "run by the collector thread";
   EXPECT_EQ(queue.Drain(), 2u);
-  EXPECT_EQ(events_, Words({"finalize counted, locked", "~counted", "finalize cycle>cycle, locked"}));
+  EXPECT_EQ(events_,
+            Words({"finalize counted, locked", "~counted", "finalize cycle>cycle, locked"}));
   (void)heap->Collect();
   EXPECT_EQ(events_.back(), "~cycle");
 }
@@ -264,9 +265,8 @@ TEST_F(FinalizerTest, TaskThatIsDroppedRuns) {
 
 TEST_F(FinalizerTest, ThrowingExecutorLosesNothing) {
   g_reports.clear();
-  const UnraisableHook before = SetUnraisableHook([](const Unraisable& what) {
-    g_reports.push_back(what.phase);
-  });
+  const UnraisableHook before =
+      SetUnraisableHook([](const Unraisable& what) { g_reports.push_back(what.phase); });
   HeapOptions options = test::QuietOptions();
   options.finalizer_executor = [](FinalizerTask) { throw std::runtime_error("full"); };
   auto heap = test::NewHeap(options);

@@ -52,7 +52,8 @@ class StepTest : public test::QuietHeapTest {
   }
 };
 
-// Section 6, One rendezvous, Unlogged overwrite: the only path to a child goes behind a black object.
+// Section 6, One rendezvous, Unlogged overwrite: the only path to a child goes behind a black
+// object.
 TEST_F(StepTest, ChildMovedBehindANewbornSurvives) {
   for (const Step step : {Step::kLogging, Step::kEverybodyLogs, Step::kMarking, Step::kBornBlack,
                           Step::kRootsScanned, Step::kMarked}) {
@@ -166,8 +167,8 @@ TEST_F(StepTest, ClosedDoorIsNullForGarbageOnly) {
 
 // A Lock of what a finalizer is about to see succeeds, and what it brings back lives on.
 TEST_F(StepTest, FinalizableGarbageCanBeLockedAndFinalizesOnce) {
-  for (const Step step : {Step::kMarked, Step::kFinalizersTaken, Step::kDoorClosed, Step::kCondemned,
-                          Step::kFreed}) {
+  for (const Step step :
+       {Step::kMarked, Step::kFinalizersTaken, Step::kDoorClosed, Step::kCondemned, Step::kFreed}) {
     SCOPED_TRACE(static_cast<int>(step));
     std::atomic<int> finalized{0};
     Weak<Finalizable> weak;
@@ -191,8 +192,8 @@ TEST_F(StepTest, FinalizableGarbageCanBeLockedAndFinalizesOnce) {
   }
 }
 
-// Whatever a thread does while the collector stands anywhere: deaths are prompt and exact, garbage is
-// found by the next collection at the latest.
+// Whatever a thread does while the collector stands anywhere: deaths are prompt and exact, garbage
+// is found by the next collection at the latest.
 class EveryStepTest : public StepTest, public ::testing::WithParamInterface<int> {
  protected:
   void Act() {
@@ -245,7 +246,8 @@ TEST_P(EveryStepTest, ThreadsOldAndNewActSafely) {
   EXPECT_EQ(finalized.load(), 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Steps, EveryStepTest, ::testing::Range(0, static_cast<int>(Step::kFinalized) + 1));
+INSTANTIATE_TEST_SUITE_P(Steps, EveryStepTest,
+                         ::testing::Range(0, static_cast<int>(Step::kFinalized) + 1));
 
 }  // namespace
 }  // namespace reef

@@ -42,9 +42,8 @@ TEST_F(WeakCallbackTest, NewestFirstBetweenClearingAndDestructor) {
   Ref<Node> node = MakeNode();
   const Weak<Node> weak = node;
   const WeakCallback<Node> one(node, Note("one"));
-  const WeakCallback<Node> two(node, [this, &weak] {
-    events_.push_back(weak.Lock() ? "two, alive" : "two, gone");
-  });
+  const WeakCallback<Node> two(
+      node, [this, &weak] { events_.push_back(weak.Lock() ? "two, alive" : "two, gone"); });
   const WeakCallback<Node> three(node, Note("three"));
   EXPECT_EQ(three.Lock(), node);
   node.Reset();

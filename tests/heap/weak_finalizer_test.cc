@@ -22,7 +22,9 @@ class WeakFinalizerTest : public test::QuietHeapTest {
 
 TEST_F(WeakFinalizerTest, RunsAtDeathWithoutItsHandle) {
   Ref<int> object = MakeObject();
-  { const Finalizer forgotten(object, [this] { ++calls_; }); }
+  {
+    const Finalizer forgotten(object, [this] { ++calls_; });
+  }
   EXPECT_EQ(calls_, 0);
   object.Reset();
   EXPECT_EQ(calls_, 1);

@@ -138,13 +138,14 @@ TEST_F(WeakMapTest, ManyThreadsWhileEntriesDie) {
           held[test::Below(random, 8)].Reset();
           break;
         case 2:
-          if (const Ref<Image> found = map_.Find(key)) ASSERT_EQ(found->name, key);
+          if (const Ref<Image> found = map_.Find(key)) {
+            ASSERT_EQ(found->name, key);
+          }
           break;
         default:
           if (i % 100 == 0) {
-            map_.ForEach([](const std::string& at, const Ref<Image>& image) {
-              ASSERT_EQ(image->name, at);
-            });
+            map_.ForEach(
+                [](const std::string& at, const Ref<Image>& image) { ASSERT_EQ(image->name, at); });
           }
       }
     }

@@ -162,9 +162,7 @@ TEST_F(WeakTest, LockedObjectOfACycleSurvivesCollections) {
 // Looks at itself, weakly, while it dies.
 struct Narcissus {
   Narcissus(Lives& lives, bool* was_locked) : life(lives), locked(was_locked) {}
-  ~Narcissus() {
-    *locked = Weak<Narcissus>::FromManaged(this).Lock() || (self && self->Lock());
-  }
+  ~Narcissus() { *locked = Weak<Narcissus>::FromManaged(this).Lock() || (self && self->Lock()); }
   Life life;
   bool* locked;
   Weak<Narcissus>* self = nullptr;

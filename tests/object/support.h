@@ -168,7 +168,8 @@ class ObjectTest : public testing::Test {
 // What the log of the thread holds, as payloads.
 inline std::vector<void*> TakeLogged(Slot* slot) {
   std::vector<void*> payloads;
-  (void)threads::TakeLog(*slot, [&](Header* header, bool /*revival*/) { payloads.push_back(header->Payload()); });
+  (void)threads::TakeLog(
+      *slot, [&](Header* header, bool /*revival*/) { payloads.push_back(header->Payload()); });
   return payloads;
 }
 

@@ -39,8 +39,8 @@ class LogTest : public testing::Test {
   }
   static std::vector<uint64_t> Take(Slot* slot) {
     std::vector<uint64_t> numbers;
-    const uint64_t count =
-        TakeLog(*slot, [&numbers](Header* entry, bool /*revival*/) { numbers.push_back(NumberOf(entry)); });
+    const uint64_t count = TakeLog(
+        *slot, [&numbers](Header* entry, bool /*revival*/) { numbers.push_back(NumberOf(entry)); });
     EXPECT_EQ(count, numbers.size());
     return numbers;
   }
@@ -181,8 +181,9 @@ TEST_F(LogTest, EveryEntryIsTakenOnceWhileTheLogGrows) {
     last = running.load() == 0;
     Rendezvous();
     for (size_t i = 0; i < kThreads; ++i) {
-      (void)TakeLog(*slots[i],
-                    [&](Header* entry, bool /*revival*/) { in_order = in_order && NumberOf(entry) == ++taken[i]; });
+      (void)TakeLog(*slots[i], [&](Header* entry, bool /*revival*/) {
+        in_order = in_order && NumberOf(entry) == ++taken[i];
+      });
     }
   }
   EXPECT_TRUE(in_order);

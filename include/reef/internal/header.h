@@ -83,14 +83,14 @@ inline constexpr uint64_t kSharedInit = (uint64_t{1} << 25) | (uint64_t{1} << 55
 inline constexpr uint64_t kExtFull = 0x3ff0000;
 inline constexpr uint64_t kHeapFull = uint64_t{0x3ffc0000} << 26;
 
-inline constexpr uint64_t kMerged = uint64_t{1} << 56;     // local is void, all counts are here
-inline constexpr uint64_t kQueued = uint64_t{1} << 57;     // one ext is held by a pending list
-inline constexpr uint64_t kDead = uint64_t{1} << 58;       // I3
-inline constexpr uint64_t kWeak = uint64_t{1} << 59;       // a weak cell exists
-inline constexpr uint64_t kPublished = uint64_t{1} << 60;  // was stored in an Atomic…
+inline constexpr uint64_t kMerged = uint64_t{1} << 56;       // local is void, all counts are here
+inline constexpr uint64_t kQueued = uint64_t{1} << 57;       // one ext is held by a pending list
+inline constexpr uint64_t kDead = uint64_t{1} << 58;         // I3
+inline constexpr uint64_t kWeak = uint64_t{1} << 59;         // a weak cell exists
+inline constexpr uint64_t kPublished = uint64_t{1} << 60;    // was stored in an Atomic…
 inline constexpr uint64_t kFinalizable = uint64_t{1} << 61;  // its finalizer has yet to be taken
-inline constexpr uint64_t kImmortal = uint64_t{1} << 62;   // never counted, never freed
-inline constexpr uint64_t kSticky = uint64_t{1} << 63;     // a field is full: only cycles free it
+inline constexpr uint64_t kImmortal = uint64_t{1} << 62;     // never counted, never freed
+inline constexpr uint64_t kSticky = uint64_t{1} << 63;       // a field is full: only cycles free it
 inline constexpr uint64_t kFlags = uint64_t{0xff} << 56;
 inline constexpr uint64_t kLinkMask = (uint64_t{1} << 48) - 1;
 

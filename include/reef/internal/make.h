@@ -60,8 +60,8 @@ void BearSlow(Slot* slot, HeapCore* core, Header* header, TypeInfo* type);
 
 // Writes the header of a newborn object with one root counted; `shared` says whether it has a
 // finalizer.
-REEF_INLINE void BearHeader(Slot* slot, HeapCore* core, Header* header, TypeInfo* type,
-                            bool traced, uint64_t shared = kSharedInit) {
+REEF_INLINE void BearHeader(Slot* slot, HeapCore* core, Header* header, TypeInfo* type, bool traced,
+                            uint64_t shared = kSharedInit) {
   const uint64_t word0 = type->birth.load(std::memory_order_acquire) | slot->birth;
   if (REEF_UNLIKELY((word0 & kBornUnbiased) != 0)) {
     BearSlow(slot, core, header, type);

@@ -75,8 +75,8 @@ struct alignas(128) Slab {
   // Anybody. Release when pushing (the block's last use comes first), acquire when taking.
   alignas(64) std::atomic<uint64_t> remote{0};
   std::atomic<uint32_t> next{0};  // link of the lists a free slab stands on: number + 1
-  // The weak cells of the slab's objects, one place for each block; null until there is one. Release
-  // when installed, acquire by look-ups. Goes with the slab's layout.
+  // The weak cells of the slab's objects, one place for each block; null until there is one.
+  // Release when installed, acquire by look-ups. Goes with the slab's layout.
   std::atomic<WeakTable*> weak_cells{nullptr};
 };
 static_assert(sizeof(Slab) == 128);

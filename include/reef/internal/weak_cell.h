@@ -1,15 +1,15 @@
 // Weak cells: what weak handles point to in place of the object.
 //
-// An object has one cell, made with its first weak handle, which says where the object is as long as
-// it may be locked. Handles count the cell, and so does the object, so that the cell outlives both;
-// the object's own block is not kept by it. Found by the object's place in its slab
-// (Slab::weak_cells). Cells and tables are no part of the object's heap: cells are raw blocks of the
-// default heap, which is never destroyed, so that a handle may outlive its heap.
+// An object has one cell, made with its first weak handle, which says where the object is as long
+// as it may be locked. Handles count the cell, and so does the object, so that the cell outlives
+// both; the object's own block is not kept by it. Found by the object's place in its slab
+// (Slab::weak_cells). Cells and tables are no part of the object's heap: cells are raw blocks of
+// the default heap, which is never destroyed, so that a handle may outlive its heap.
 //
 // I9  Lock() that returned null never turns non-null again, and no Lock returns an object whose
-//     destructor has begun. Lock reads the cell and counts up in one bracket; the block of an object
-//     with a cell is reused only after a grace period that begins when the cell has been cleared. So
-//     the header that Lock finds is the object's, and says DEAD once it is too late.
+//     destructor has begun. Lock reads the cell and counts up in one bracket; the block of an
+//     object with a cell is reused only after a grace period that begins when the cell has been
+//     cleared. So the header that Lock finds is the object's, and says DEAD once it is too late.
 #ifndef REEF_INTERNAL_WEAK_CELL_H_
 #define REEF_INTERNAL_WEAK_CELL_H_
 
@@ -92,7 +92,7 @@ struct WeakRecord {
   std::atomic<uint32_t> owners{2};
   // Where the handle lies; relaxed, the collector asks whether that is in garbage.
   std::atomic<const void*> handle{nullptr};
-  uint64_t number = 0;   // later records have higher ones; written while busy
+  uint64_t number = 0;         // later records have higher ones; written while busy
   WeakRecord* next = nullptr;  // constant while in a cell's list
   WeakCell* cell = nullptr;    // a handle on it, the record's while it is armed or called
   std::function<void()> call;
