@@ -16,31 +16,31 @@
 namespace reef {
 namespace {
 
-// Runs once, at the next comparison for which it was set.
+// Runs once, when the key that is looked for is next compared with that of a node.
 class Hook {
  public:
-  void Set(int at, std::function<void()> action) {
-    at_ = at;
+  void Set(int node, int wanted, std::function<void()> action) {
+    node_ = node;
+    wanted_ = wanted;
     action_ = std::move(action);
   }
-  void Meet(int key) {
-    if (!action_ || key != at_) return;
-    std::exchange(action_, nullptr)();
+  void Meet(int node, int wanted) {
+    if (action_ && node == node_ && wanted == wanted_) std::exchange(action_, nullptr)();
   }
   bool waits() const { return static_cast<bool>(action_); }
 
  private:
-  int at_ = 0;
+  int node_ = 0;
+  int wanted_ = 0;
   std::function<void()> action_;
 };
 Hook g_hook;
 
-// Tells the hook which node's key it is compared with.
+// The set asks whether its node's key is less than the one that it looks for.
 struct HookedLess {
-  bool operator()(int a, int b) const {
-    g_hook.Meet(a);
-    g_hook.Meet(b);
-    return a < b;
+  bool operator()(int node, int wanted) const {
+    g_hook.Meet(node, wanted);
+    return node < wanted;
   }
 };
 
@@ -61,12 +61,12 @@ class SetWindowTest : public test::QuietHeapTest {
 };
 
 TEST_F(SetWindowTest, ContainsStandsOnANodeThatIsCutOff) {
-  g_hook.Set(20, [this] { ASSERT_TRUE(set_->Remove(20)); });
+  g_hook.Set(20, 40, [this] { ASSERT_TRUE(set_->Remove(20)); });
   EXPECT_TRUE(set_->Contains(40)) << "it was there all the time";
 }
 
 TEST_F(SetWindowTest, ContainsStandsOnNodesThatAreCutOffAndReplaced) {
-  g_hook.Set(20, [this] {
+  g_hook.Set(20, 40, [this] {
     ASSERT_TRUE(set_->Remove(20));
     ASSERT_TRUE(set_->Remove(30));
     ASSERT_TRUE(set_->Remove(10));
@@ -78,40 +78,40 @@ TEST_F(SetWindowTest, ContainsStandsOnNodesThatAreCutOffAndReplaced) {
 }
 
 TEST_F(SetWindowTest, InsertStandsOnANodeThatIsCutOff) {
-  g_hook.Set(20, [this] { ASSERT_TRUE(set_->Remove(20)); });
+  g_hook.Set(20, 25, [this] { ASSERT_TRUE(set_->Remove(20)); });
   EXPECT_TRUE(set_->Insert(25));
   for (const int key : {10, 25, 30, 40}) EXPECT_TRUE(set_->Contains(key)) << key;
   EXPECT_FALSE(set_->Contains(20));
 }
 
 TEST_F(SetWindowTest, SuccessorOfWhatIsInsertedIsRemovedAndDead) {
-  g_hook.Set(30, [this] { ASSERT_TRUE(set_->Remove(30)); });
+  g_hook.Set(30, 25, [this] { ASSERT_TRUE(set_->Remove(30)); });
   EXPECT_TRUE(set_->Insert(25));
   for (const int key : {10, 20, 25, 40}) EXPECT_TRUE(set_->Contains(key)) << key;
   EXPECT_FALSE(set_->Contains(30));
 }
 
 TEST_F(SetWindowTest, AnotherKeyComesBetween) {
-  g_hook.Set(30, [this] { ASSERT_TRUE(set_->Insert(22)); });
+  g_hook.Set(30, 25, [this] { ASSERT_TRUE(set_->Insert(22)); });
   EXPECT_TRUE(set_->Insert(25));
   for (const int key : {10, 20, 22, 25, 30, 40}) EXPECT_TRUE(set_->Contains(key)) << key;
 }
 
 TEST_F(SetWindowTest, SameKeyComesFirst) {
-  g_hook.Set(30, [this] { ASSERT_TRUE(set_->Insert(25)); });
+  g_hook.Set(30, 25, [this] { ASSERT_TRUE(set_->Insert(25)); });
   EXPECT_FALSE(set_->Insert(25));
   EXPECT_TRUE(set_->Remove(25));
   EXPECT_FALSE(set_->Remove(25));
 }
 
 TEST_F(SetWindowTest, WhatIsRemovedIsRemovedByAnotherFirst) {
-  g_hook.Set(30, [this] { ASSERT_TRUE(set_->Remove(30)); });
+  g_hook.Set(30, 30, [this] { ASSERT_TRUE(set_->Remove(30)); });
   EXPECT_FALSE(set_->Remove(30));
   EXPECT_TRUE(set_->Insert(30));
 }
 
 TEST_F(SetWindowTest, WhatIsRemovedWasReplacedByItsLike) {
-  g_hook.Set(30, [this] {
+  g_hook.Set(30, 30, [this] {
     ASSERT_TRUE(set_->Remove(30));
     ASSERT_TRUE(set_->Insert(30));
   });
@@ -120,7 +120,7 @@ TEST_F(SetWindowTest, WhatIsRemovedWasReplacedByItsLike) {
 }
 
 TEST_F(SetWindowTest, PredecessorOfWhatIsRemovedIsCutOff) {
-  g_hook.Set(30, [this] { ASSERT_TRUE(set_->Remove(20)); });
+  g_hook.Set(30, 30, [this] { ASSERT_TRUE(set_->Remove(20)); });
   EXPECT_TRUE(set_->Remove(30));
   EXPECT_FALSE(set_->Contains(30)) << "marked, if still linked";
   for (const int key : {10, 40}) EXPECT_TRUE(set_->Contains(key)) << key;
@@ -130,7 +130,7 @@ TEST_F(SetWindowTest, PredecessorOfWhatIsRemovedIsCutOff) {
 struct HookedKey {
   int number;
   bool operator==(const HookedKey& other) const {
-    g_hook.Meet(other.number);
+    g_hook.Meet(number, other.number);  // a leaf's key and the one that is looked for
     return number == other.number;
   }
 };
@@ -178,7 +178,7 @@ TYPED_TEST_SUITE(MapWindowTest, Hashes);
 TYPED_TEST(MapWindowTest, BranchContractsUnderAnExchange) {
   for (int key = 0; key < this->kKeys; ++key) {
     this->SetUp();
-    g_hook.Set(key, [this] { this->RemoveAll(); });
+    g_hook.Set(key, key, [this] { this->RemoveAll(); });
     this->Set(key, 1000 + key);
     ASSERT_EQ(this->Get(key), 1000 + key) << "an exchange was lost";
     for (int other = 0; other < this->kKeys; ++other) {
@@ -194,7 +194,7 @@ TYPED_TEST(MapWindowTest, BranchContractsUnderAnExchange) {
 
 TYPED_TEST(MapWindowTest, BranchContractsAndGrowsAgainUnderAnExchange) {
   for (int key = 0; key < this->kKeys; ++key) {
-    g_hook.Set(key, [this] {
+    g_hook.Set(key, key, [this] {
       this->RemoveAll();
       this->SetUp();
     });
@@ -208,7 +208,7 @@ TYPED_TEST(MapWindowTest, BranchContractsAndGrowsAgainUnderAnExchange) {
 
 TYPED_TEST(MapWindowTest, ValueThatIsExchangedIsExchangedByAnotherFirst) {
   for (int key = 0; key < this->kKeys; ++key) {
-    g_hook.Set(key, [this, key] { this->Set(key, 500 + key); });
+    g_hook.Set(key, key, [this, key] { this->Set(key, 500 + key); });
     const Ref<Value> former =
         this->map_->Exchange(HookedKey{key}, this->heap_->template Make<Value>(1000 + key));
     ASSERT_EQ(former->number, 500 + key);
@@ -218,7 +218,7 @@ TYPED_TEST(MapWindowTest, ValueThatIsExchangedIsExchangedByAnotherFirst) {
 
 TYPED_TEST(MapWindowTest, WhatIsReadIsRemovedMeanwhile) {
   for (int key = 0; key < this->kKeys; ++key) {
-    g_hook.Set(key, [this] { this->RemoveAll(); });
+    g_hook.Set(key, key, [this] { this->RemoveAll(); });
     ASSERT_EQ(this->Get(key), key) << "it was there when the call began";
     ASSERT_EQ(this->Get(key), -1);
     this->SetUp();
