@@ -84,6 +84,12 @@ TEST_F(SetWindowTest, InsertStandsOnANodeThatIsCutOff) {
   EXPECT_FALSE(set_->Contains(20));
 }
 
+TEST_F(SetWindowTest, RemoveStandsOnANodeThatIsCutOff) {
+  g_hook.Set(20, 40, [this] { ASSERT_TRUE(set_->Remove(20)); });
+  EXPECT_TRUE(set_->Remove(40)) << "it was there all the time";
+  EXPECT_FALSE(set_->Contains(40));
+}
+
 TEST_F(SetWindowTest, SuccessorOfWhatIsInsertedIsRemovedAndDead) {
   g_hook.Set(30, 25, [this] { ASSERT_TRUE(set_->Remove(30)); });
   EXPECT_TRUE(set_->Insert(25));
