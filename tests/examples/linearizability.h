@@ -45,7 +45,7 @@ inline std::ostream& operator<<(std::ostream& out, const History& history) {
 
 // The clock of one history. Its read-modify-writes are one order that agrees with real time: what
 // ended before another operation began has the smaller place.
-class Clock {
+class HistoryClock {
  public:
   // Runs `body`, which returns the result, and notes it.
   template <typename Body>

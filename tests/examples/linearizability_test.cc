@@ -15,8 +15,8 @@
 namespace reef {
 namespace {
 
-using test::Clock;
 using test::History;
+using test::HistoryClock;
 using test::IsLinearizable;
 using test::kExchange;
 using test::kLook;
@@ -124,7 +124,7 @@ class BrokenStack {
 TEST(LinearizabilityTest, RecordedHistoryOfABrokenStackIsRefused) {
   const std::unique_ptr<Heap> heap = test::NewHeap();
   BrokenStack stack(*heap);
-  Clock clock;
+  HistoryClock clock;
   History history;
   for (int64_t i = 1; i <= 3; ++i) {
     clock.Record(&history, 0, kPut, i, [&] {

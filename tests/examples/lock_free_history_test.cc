@@ -142,7 +142,7 @@ class LockFreeHistoryTest : public test::QuietHeapTest {
 
   test::History Record(uint64_t seed) {
     Subject subject(*heap_);
-    test::Clock clock;
+    test::HistoryClock clock;
     std::vector<test::History> parts(kThreads);
     std::atomic<int> ready{0};
     test::RunThreads(kThreads, [&](int thread) {
