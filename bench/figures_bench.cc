@@ -29,6 +29,7 @@ Suite AllWorkloads() {
   AddHandOff(suite);
   AddBinaryTrees(suite);
   AddMark(suite);
+  AddLockFree(suite);
   return suite;
 }
 

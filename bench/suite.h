@@ -68,6 +68,7 @@ void AddMemberStore(Suite& suite);
 void AddHandOff(Suite& suite);
 void AddBinaryTrees(Suite& suite);
 void AddMark(Suite& suite);
+void AddLockFree(Suite& suite);
 
 // Makes the compiler believe that what `pointer` leads to is read and written here.
 inline void Keep(const void* pointer) { asm volatile("" : : "r"(pointer) : "memory"); }

@@ -6,14 +6,29 @@
 //   reef::Ref<Config> config = current.Load();        // readers: counted
 //   { reef::ReadScope scope; use(current.Peek(scope)->limit); }   // readers: uncounted
 //
+//   // A list algorithm: traverses, and compares with what it saw, without touching a count.
+//   reef::ReadScope scope;
+//   Node* first = head.Peek(scope);
+//   while (first != nullptr && !head.CompareExchange(scope, first, first->next.Load())) {}
+//
 // An object that was stored in one of these is *published*: from its last reference to its
 // destructor a grace period passes, in which every bracket and every ReadScope that was open ends.
 // So Load may count an object up that is dying at that moment, and see that it is, and Peek's
 // result stays valid until its scope ends. (Epoch-based reclamation: Fraser 2004; with the reader's
 // fence replaced by membarrier, as in userspace RCU.)
 //
-// Progress: all operations are lock-free; Load and CompareExchange repeat only when another thread
-// has replaced the value in between.
+// An object's address is not used again while a scope is open that could have peeked at it: a
+// comparison with a peeked pointer that succeeds has met the same object (no ABA).
+//
+// Progress: all operations are lock-free; Load, and a CompareExchange that has failed and loads,
+// repeat only when another thread has replaced the value in between. Peek and a CompareExchange by
+// a peeked pointer are wait-free but for the counts of the targets (compare-exchange loops, where
+// they are shared).
+//
+// CompareExchangeWeak is for loops, as std::atomic's. Here it does what CompareExchange does: an
+// attempt counts the desired target up and, if it fails, down again, which costs more than any
+// exchange that is repeated inside. It exists so that code written for std::atomic, and loops that
+// say what they can bear, need no change.
 #ifndef REEF_ATOMIC_H_
 #define REEF_ATOMIC_H_
 
@@ -33,9 +48,11 @@
 namespace reef {
 
 // While one is open on a thread, nothing that the thread peeks at, and nothing that it still holds
-// by its own edges, is destroyed. Scopes nest. Keep them short: a thread that sleeps in one delays
-// the destruction of published objects (but neither the collector nor anybody's other frees).
-// Heap::Collect is refused inside one. One scope object is for the thread that made it.
+// by its own edges, is destroyed. Scopes nest, and may end in any order: what was peeked at stays
+// until the last of those that were open has ended. Keep them short: a thread that sleeps in one
+// delays the destruction of published objects (but neither the collector nor anybody's other
+// frees). Heap::Collect is refused inside one. A scope ends on the thread that opened it: checked
+// builds abort otherwise (do not hold one over a coroutine's suspension).
 class ReadScope {
  public:
   ReadScope() : slot_(internal::CurrentSlot()) {
@@ -92,7 +109,10 @@ class AtomicRef {
   Ref<T> Load() const noexcept {
     return Ref<T>::FromOwned(static_cast<T*>(internal::LoadPublished(cell_)));
   }
-  void Store(Ref<T> desired) noexcept { (void)Exchange(std::move(desired)); }
+  void Store(Ref<T> desired) noexcept {
+    CheckPlace(desired.get());
+    internal::StorePublished(cell_, internal::Kind::kExt, Plain(desired.Release()));
+  }
   // Replaces the target and returns the former one.
   Ref<T> Exchange(Ref<T> desired) noexcept {
     CheckPlace(desired.get());
@@ -101,14 +121,21 @@ class AtomicRef {
   }
   // Stores `desired` if the target is `expected`. On failure loads the target into `expected`.
   bool CompareExchange(Ref<T>& expected, Ref<T> desired) noexcept {
-    CheckPlace(desired.get());
-    if (internal::CompareExchangePublished(cell_, internal::Kind::kExt, Plain(expected.get()),
-                                           Plain(desired.get()))) {
-      (void)desired.Release();
-      return true;
-    }
+    T* seen = expected.get();
+    if (Replace(seen, std::move(desired))) return true;
     expected = Load();
     return false;
+  }
+  // The same with a pointer that Peek showed in `scope` (or null), of which no count is touched. On
+  // failure `expected` is what the cell held instead, as Peek would have shown it.
+  bool CompareExchange(const ReadScope& /*scope*/, T*& expected, Ref<T> desired) noexcept {
+    return Replace(expected, std::move(desired));
+  }
+  bool CompareExchangeWeak(Ref<T>& expected, Ref<T> desired) noexcept {
+    return CompareExchange(expected, std::move(desired));
+  }
+  bool CompareExchangeWeak(const ReadScope& scope, T*& expected, Ref<T> desired) noexcept {
+    return CompareExchange(scope, expected, std::move(desired));
   }
   // The current target, uncounted: valid until `scope` ends, and a Ref to it by TryRef. Acquire:
   // what was written before the Store is visible.
@@ -121,11 +148,23 @@ class AtomicRef {
   void CheckPlace(const T* target) const {
     if (REEF_IS_CHECKED && target != nullptr) internal::CheckRootPlace(this);
   }
+  bool Replace(T*& expected, Ref<T> desired) {
+    CheckPlace(desired.get());
+    void* seen = Plain(expected);
+    if (internal::CompareExchangePublished(cell_, internal::Kind::kExt, &seen,
+                                           Plain(desired.get()))) {
+      (void)desired.Release();
+      return true;
+    }
+    expected = static_cast<T*>(seen);
+    return false;
+  }
 
   std::atomic<void*> cell_{nullptr};
 };
 
-// An atomic edge: a data member of a managed object, visited by its Trace. Empty at first.
+// An atomic edge: a data member of a managed object, visited by its Trace. Empty at first. Its
+// operations are those of AtomicRef.
 template <typename T>
 class AtomicMember {
  public:
@@ -139,21 +178,29 @@ class AtomicMember {
   Ref<T> Load() const noexcept {
     return Ref<T>::FromOwned(static_cast<T*>(internal::LoadPublished(edge_.cell())));
   }
-  void Store(Ref<T> desired) noexcept { (void)Exchange(std::move(desired)); }
+  void Store(Ref<T> desired) noexcept {
+    Check(desired.get());
+    internal::StorePublished(edge_.cell(), internal::Kind::kHeap, Plain(desired.Release()));
+  }
   Ref<T> Exchange(Ref<T> desired) noexcept {
     Check(desired.get());
     return Ref<T>::FromOwned(static_cast<T*>(internal::ExchangePublished(
         edge_.cell(), internal::Kind::kHeap, Plain(desired.Release()))));
   }
   bool CompareExchange(Ref<T>& expected, Ref<T> desired) noexcept {
-    Check(desired.get());
-    if (internal::CompareExchangePublished(edge_.cell(), internal::Kind::kHeap,
-                                           Plain(expected.get()), Plain(desired.get()))) {
-      (void)desired.Release();
-      return true;
-    }
+    T* seen = expected.get();
+    if (Replace(seen, std::move(desired))) return true;
     expected = Load();
     return false;
+  }
+  bool CompareExchange(const ReadScope& /*scope*/, T*& expected, Ref<T> desired) noexcept {
+    return Replace(expected, std::move(desired));
+  }
+  bool CompareExchangeWeak(Ref<T>& expected, Ref<T> desired) noexcept {
+    return CompareExchange(expected, std::move(desired));
+  }
+  bool CompareExchangeWeak(const ReadScope& scope, T*& expected, Ref<T> desired) noexcept {
+    return CompareExchange(scope, expected, std::move(desired));
   }
   T* Peek(const ReadScope& /*scope*/) const noexcept {
     return static_cast<T*>(edge_.GetForMarker());
@@ -164,6 +211,17 @@ class AtomicMember {
   static void* Plain(const T* pointer) { return const_cast<std::remove_const_t<T>*>(pointer); }
   void Check(const T* target) const {
     if (REEF_IS_CHECKED && target != nullptr) internal::CheckEdgeTarget(this, target);
+  }
+  bool Replace(T*& expected, Ref<T> desired) {
+    Check(desired.get());
+    void* seen = Plain(expected);
+    if (internal::CompareExchangePublished(edge_.cell(), internal::Kind::kHeap, &seen,
+                                           Plain(desired.get()))) {
+      (void)desired.Release();
+      return true;
+    }
+    expected = static_cast<T*>(seen);
+    return false;
   }
 
   internal::Edge edge_;

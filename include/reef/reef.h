@@ -3,6 +3,7 @@
 #define REEF_REEF_H_
 
 #include "reef/atomic.h"
+#include "reef/atomic_marked.h"
 #include "reef/error.h"
 #include "reef/finalizer.h"
 #include "reef/heap.h"

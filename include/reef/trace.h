@@ -8,7 +8,8 @@
 //
 // A type is *traced* if and only if it has Trace; without it, it is a *leaf*: cheaper, and never
 // looked at by the collector. Rules:
-//  - Trace visits every edge (Member, AtomicMember, Vector) of the object, its bases and its plain
+//  - Trace visits every edge (Member, AtomicMember, AtomicMarkedMember, Vector) of the object, its
+//  bases and its plain
 //    parts; a part that has a Trace of its own may be visited as such. A forgotten edge can keep a
 //    cycle from being found, or let its target be collected early: visit them all.
 //  - Trace runs on collector threads while other threads use the object. It reads nothing but
@@ -31,6 +32,7 @@
 #include "reef/internal/check.h"
 #include "reef/internal/edge.h"
 #include "reef/internal/header.h"
+#include "reef/internal/marked_word.h"
 #include "reef/internal/type_info.h"
 
 namespace reef {
@@ -39,6 +41,8 @@ template <typename T>
 class Member;
 template <typename T>
 class AtomicMember;
+template <typename T>
+class AtomicMarkedMember;
 template <typename T>
 class Vector;
 
@@ -61,6 +65,12 @@ struct IsEdgeHandle<AtomicMember<T>> : std::true_type {};
 template <typename T>
 struct IsEdgeHandle<Vector<T>> : std::true_type {};
 
+// An edge whose word carries a mark.
+template <typename T>
+struct IsMarkedHandle : std::false_type {};
+template <typename T>
+struct IsMarkedHandle<AtomicMarkedMember<T>> : std::true_type {};
+
 }  // namespace internal
 
 // Handed to Trace. Its users are the collector's marker, its clear phase and the verifier.
@@ -81,19 +91,22 @@ class Visitor {
       on_edge_(*this, const_cast<internal::Edge&>(edge));
       return;
     }
-    void* payload = edge.GetForMarker();
-    if (payload == nullptr) return;
-    if (REEF_UNLIKELY(next_ == end_)) flush_(*this);
-    internal::Header* header = internal::Header::Of(payload);
-    __builtin_prefetch(header);
-    *next_++ = header;
+    Collect(edge.GetForMarker());
+  }
+  // The same for an edge that carries a mark. A visitor that is shown edges takes it off itself.
+  void VisitMarkedEdge(const internal::Edge& edge) {
+    if (REEF_UNLIKELY(on_edge_ != nullptr)) {
+      on_edge_(*this, const_cast<internal::Edge&>(edge));
+      return;
+    }
+    Collect(internal::TargetOf(edge.GetForMarker()));
   }
 
  protected:
   using EdgeFunction = void (*)(Visitor&, internal::Edge&);
   using FlushFunction = void (*)(Visitor&);
 
-  // A visitor that is shown each edge itself.
+  // A visitor that is shown each edge itself, whose word may carry a mark.
   explicit Visitor(EdgeFunction on_edge) : on_edge_(on_edge) {}
   // A visitor that collects targets in a buffer, and has `flush` make room when it is full.
   Visitor(internal::Header** begin, internal::Header** end, FlushFunction flush)
@@ -104,10 +117,20 @@ class Visitor {
   internal::Header** end_ = nullptr;
 
  private:
+  void Collect(void* payload) {
+    if (payload == nullptr) return;
+    if (REEF_UNLIKELY(next_ == end_)) flush_(*this);
+    internal::Header* header = internal::Header::Of(payload);
+    __builtin_prefetch(header);
+    *next_++ = header;
+  }
+
   template <typename Field>
   void VisitOne(const Field& field) {
     if constexpr (internal::IsEdgeHandle<Field>::value) {
       VisitEdge(internal::EdgeAccess::Of(field));
+    } else if constexpr (internal::IsMarkedHandle<Field>::value) {
+      VisitMarkedEdge(internal::EdgeAccess::Of(field));
     } else {
       static_assert(internal::HasTrace<Field>,
                     "Visit takes reef::Member, reef::AtomicMember, reef::Vector, or a part with a "

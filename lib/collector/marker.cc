@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/os/chaos.h"
+#include "reef/internal/marked_word.h"
 #include "reef/internal/slab.h"
 #include "reef/internal/type_info.h"
 
@@ -93,12 +94,14 @@ void Marker::TraceObject(Header* header) {
 }
 
 // Reads memory that a constructor or destructor may be writing: not instrumented. A torn or stale
-// word at worst keeps an object for one collection; edges are written by single stores.
+// word at worst keeps an object for one collection; edges are written by single stores. Any word
+// may be a marked edge's: with the mark taken off it names the target, and no plain edge is missed
+// by that, because the lowest bits of its word are zero.
 __attribute__((no_sanitize("thread", "address"))) void Marker::ScanPayload(Header* header) {
   const auto* words = static_cast<const uintptr_t*>(header->Payload());
   const size_t bytes = internal::SlabOf(header)->block_bytes - Header::kBytes;
   for (size_t i = 0; i < bytes / sizeof(uintptr_t); ++i) {
-    const uintptr_t word = __atomic_load_n(words + i, __ATOMIC_ACQUIRE);
+    const uintptr_t word = __atomic_load_n(words + i, __ATOMIC_ACQUIRE) & ~internal::kMarkBits;
     if (word - base_ >= bytes_) continue;
     auto* found = reinterpret_cast<Header*>(word - Header::kBytes);
     // Of a traced kind: in a slab of leaves a block that was never used has no leaf's colour yet.

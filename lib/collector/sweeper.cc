@@ -5,6 +5,7 @@
 #include "lib/object/revocation.h"
 #include "lib/os/chaos.h"
 #include "reef/internal/count.h"
+#include "reef/internal/marked_word.h"
 #include "reef/internal/poison.h"
 #include "reef/internal/type_info.h"
 #include "reef/trace.h"
@@ -33,7 +34,7 @@ class ClearVisitor : public Visitor {
   }
 
   void Clear(Edge& edge) {
-    void* payload = edge.Clear();
+    void* payload = internal::TargetOf(edge.Clear());
     if (payload == nullptr) return;
     Header* target = Header::Of(payload);
     // A target that lives is not DEAD: this very edge is counted.

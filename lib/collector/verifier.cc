@@ -9,6 +9,7 @@
 
 #include "lib/collector/collected_heap.h"
 #include "lib/object/weak.h"
+#include "reef/internal/marked_word.h"
 #include "reef/internal/type_info.h"
 #include "reef/trace.h"
 
@@ -57,7 +58,7 @@ class Verification : public Visitor {
   }
 
   void CountEdge(const Edge& edge) {
-    void* payload = edge.Get();
+    void* payload = internal::TargetOf(edge.Get());
     if (payload == nullptr) return;
     const Header* target = Header::Of(payload);
     if (!space_.IsObject(reinterpret_cast<uintptr_t>(target))) {

@@ -1,4 +1,4 @@
-// The operations of AtomicRef and AtomicMember.
+// The operations of AtomicRef, AtomicMember and AtomicMarkedMember.
 //
 // Why Load may count up an object that it found in a cell: it was stored there, so it is PUBLISHED;
 // a published object's header stays its header for a grace period after its death, and a grace
@@ -11,6 +11,7 @@
 #include "lib/os/chaos.h"
 #include "reef/internal/count.h"
 #include "reef/internal/header.h"
+#include "reef/internal/marked_word.h"
 #include "reef/internal/slot.h"
 
 namespace reef::object {
@@ -44,18 +45,38 @@ namespace {
 
 using object::TryIncrementExt;
 
+// The header of a word's target; null if it has none.
+Header* HeaderIn(void* word) {
+  void* payload = TargetOf(word);
+  return payload == nullptr ? nullptr : Header::Of(payload);
+}
+
 // The flag is set by a holder of a reference, before the release that stores the pointer in a cell.
 void Publish(Header* header) {
-  if ((header->Shared(std::memory_order_relaxed) & kPublished) == 0) {
+  if (header != nullptr && (header->Shared(std::memory_order_relaxed) & kPublished) == 0) {
     (void)header->SetFlags(kPublished);
   }
 }
 
 // Logs the target if a collection is armed and it is white.
-void LogTarget(const Bracket& bracket, void* payload) {
-  if (REEF_UNLIKELY(bracket.armed()) && payload != nullptr) {
-    LogIfWhite(bracket, Header::Of(payload));
-  }
+void LogTarget(const Bracket& bracket, Header* header) {
+  if (REEF_UNLIKELY(bracket.armed())) LogIfWhite(bracket, header);
+}
+
+// Puts `word` in the cell; the former target's header. The cell's reference to that is now the
+// caller's.
+Header* Replace(const Bracket& bracket, std::atomic<void*>& cell, Kind kind, void* word,
+                Header** due, void** former) {
+  Header* target = HeaderIn(word);
+  LogTarget(bracket, target);
+  if (target != nullptr && kind == Kind::kHeap) *due = ConvertToHeap(bracket, target);
+  REEF_CHAOS_POINT("target counted, cell not exchanged");
+  // Release: publishes the object. Acquire: the old one's.
+  *former = cell.exchange(word, std::memory_order_acq_rel);
+  REEF_CHAOS_POINT("cell exchanged, old target not logged");
+  Header* old = HeaderIn(*former);
+  LogTarget(bracket, old);
+  return old;
 }
 
 }  // namespace
@@ -66,73 +87,87 @@ void* LoadPublished(const std::atomic<void*>& cell) {
     // One bracket per try, so that a thread that retries for long holds up nobody's grace period.
     const Bracket bracket(slot);
     // Acquire: pairs with the store's release; the object is constructed and PUBLISHED.
-    void* payload = cell.load(std::memory_order_acquire);
-    if (payload == nullptr) return nullptr;
+    void* word = cell.load(std::memory_order_acquire);
+    Header* header = HeaderIn(word);
+    if (header == nullptr) return word;
     REEF_CHAOS_POINT("cell read, not yet counted");
-    if (TryIncrementExt(slot, Header::Of(payload))) return payload;
+    if (TryIncrementExt(slot, header)) return word;
   }
 }
 
 bool TryCountPeeked(void* payload) {
   Slot* slot = CurrentSlot();
   const Bracket bracket(slot);
+  REEF_CHAOS_POINT("peeked, not yet counted");
   return TryIncrementExt(slot, Header::Of(payload));
 }
 
-void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* payload) {
+void StorePublished(std::atomic<void*>& cell, Kind kind, void* word) {
   Slot* slot = CurrentSlot();
   Header* due_new = nullptr;
   Header* due_old = nullptr;
-  void* old = nullptr;
-  if (payload != nullptr) Publish(Header::Of(payload));
+  Publish(HeaderIn(word));
   {
     const Bracket bracket(slot);
-    LogTarget(bracket, payload);
-    if (payload != nullptr && kind == Kind::kHeap) {
-      due_new = ConvertToHeap(bracket, Header::Of(payload));
-    }
-    REEF_CHAOS_POINT("target counted, cell not exchanged");
-    // Release: publishes the object. Acquire: the old one's.
-    old = cell.exchange(payload, std::memory_order_acq_rel);
-    REEF_CHAOS_POINT("cell exchanged, old target not logged");
-    LogTarget(bracket, old);
+    void* former = nullptr;
+    Header* old = Replace(bracket, cell, kind, word, &due_new, &former);
+    if (old != nullptr) due_old = DecrementInBracket(bracket, old, kind);
+  }
+  if (due_new != nullptr) Die(slot, due_new);
+  if (due_old != nullptr) Die(slot, due_old);
+}
+
+void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* word) {
+  Slot* slot = CurrentSlot();
+  Header* due_new = nullptr;
+  Header* due_old = nullptr;
+  void* former = nullptr;
+  Publish(HeaderIn(word));
+  {
+    const Bracket bracket(slot);
+    Header* old = Replace(bracket, cell, kind, word, &due_new, &former);
     if (old != nullptr && kind == Kind::kHeap) {
-      Increment(slot, Header::Of(old), Kind::kExt);
-      due_old = DropHeap(bracket, Header::Of(old));
+      Increment(slot, old, Kind::kExt);
+      due_old = DropHeap(bracket, old);
     }
   }
   if (due_new != nullptr) Die(slot, due_new);
   if (due_old != nullptr) Die(slot, due_old);
-  return old;
+  return former;
 }
 
-bool CompareExchangePublished(std::atomic<void*>& cell, Kind kind, void* expected, void* payload) {
+bool CompareExchangePublished(std::atomic<void*>& cell, Kind kind, void** expected, void* desired) {
   Slot* slot = CurrentSlot();
-  if (payload != nullptr) Publish(Header::Of(payload));
+  Header* target = HeaderIn(desired);
+  Header* former = HeaderIn(*expected);
   Header* due_new = nullptr;
   Header* due_old = nullptr;
   bool stored = false;
+  Publish(target);
   {
     const Bracket bracket(slot);
-    LogTarget(bracket, payload);
-    // An edge's count goes up before the edge exists, and comes down again if it does not.
-    if (payload != nullptr && kind == Kind::kHeap) {
-      Increment(slot, Header::Of(payload), Kind::kHeap);
+    const bool edge = target != nullptr && kind == Kind::kHeap;
+    // A look first: where another thread was faster, two counts are spared. Acquire: as the
+    // exchange's failure, whose result it stands for.
+    void* seen = cell.load(std::memory_order_acquire);
+    if (seen == *expected) {
+      LogTarget(bracket, target);
+      // An edge's count goes up before the edge exists, and comes down again if it does not.
+      if (edge) Increment(slot, target, Kind::kHeap);
+      REEF_CHAOS_POINT("target counted, cell not compared");
+      // Release: publishes the object. Acquire: the old one's, or what was found instead.
+      stored = cell.compare_exchange_strong(seen, desired, std::memory_order_acq_rel,
+                                            std::memory_order_acquire);
+      REEF_CHAOS_POINT("cell compared, counts not settled");
+      if (edge) due_new = DecrementInBracket(bracket, target, stored ? Kind::kExt : Kind::kHeap);
+      // The cell's own count has kept it until here: the caller may hold none.
+      if (stored && former != nullptr) {
+        LogTarget(bracket, former);
+        due_old = DecrementInBracket(bracket, former, kind);
+      }
     }
-    REEF_CHAOS_POINT("target counted, cell not compared");
-    void* seen = expected;
-    stored = cell.compare_exchange_strong(seen, payload, std::memory_order_acq_rel,
-                                          std::memory_order_acquire);
-    REEF_CHAOS_POINT("cell compared, counts not settled");
-    if (payload != nullptr && kind == Kind::kHeap) {
-      due_new = DecrementInBracket(bracket, Header::Of(payload), stored ? Kind::kExt : Kind::kHeap);
-    }
-    if (stored && expected != nullptr) {
-      LogTarget(bracket, expected);
-      due_old = DecrementInBracket(bracket, Header::Of(expected), kind);
-    }
+    if (!stored) *expected = seen;
   }
-  // Only `expected` can have died: the caller, or the cell, refers to `payload`.
   if (due_new != nullptr) Die(slot, due_new);
   if (due_old != nullptr) Die(slot, due_old);
   return stored;

@@ -10,6 +10,8 @@
 #include "gtest/gtest.h"
 
 #include "lib/memory/thread_cache.h"
+#include "reef/atomic_marked.h"
+#include "reef/internal/marked_word.h"
 #include "tests/collector/support.h"
 
 namespace reef::collector::test {
@@ -24,6 +26,12 @@ using internal::Stage;
 struct Words {
   void Trace(Visitor& /*visitor*/) const {}
   std::array<uintptr_t, 6> words{};
+};
+
+struct Pair {
+  void Trace(Visitor& visitor) const { visitor.Visit(first, second); }
+  AtomicMarkedMember<Node> first;
+  AtomicMarkedMember<Node> second;
 };
 
 // Says, when it is traced, whether the marker has published it.
@@ -98,6 +106,32 @@ TEST_F(MarkerTest, FirstAndLastWordOfAHalfMadeObjectAreScanned) {
     EXPECT_TRUE(IsBlack(last));
     EXPECT_TRUE(IsBlack(grandchild)) << "what a scan finds is traced";
     Header::Of(half)->SetStage(Stage::kLive);
+  }
+}
+
+TEST_F(MarkerTest, MarkedWordsOfAHalfMadeObjectAreEdges) {
+  for (const Stage stage : {Stage::kBuilding, Stage::kDestroying}) {
+    for (uint32_t mark = 0; mark <= internal::kMarkBits; ++mark) {
+      Words* half = New<Words>();
+      Node* target = NewNode();
+      half->words[3] = AddressOf(internal::WithMark(target, mark));
+      half->words[4] = mark;  // nothing, marked
+      Header::Of(half)->SetStage(stage);
+      EXPECT_EQ(MarkFrom(half), (Outcome{2, true}));
+      EXPECT_TRUE(IsBlack(target)) << "mark " << mark;
+      Header::Of(half)->SetStage(Stage::kLive);
+    }
+  }
+}
+
+TEST_F(MarkerTest, MarkedEdgesAreFollowed) {
+  for (uint32_t mark = 0; mark <= internal::kMarkBits; ++mark) {
+    Pair* pair = New<Pair>();
+    Node* target = NewNode();
+    pair->first.Store(Ref<Node>::FromOwned(target), mark);
+    pair->second.Store(nullptr, mark);
+    EXPECT_EQ(MarkFrom(pair), (Outcome{2, false}));
+    EXPECT_TRUE(IsBlack(target)) << "mark " << mark;
   }
 }
 

@@ -5,12 +5,18 @@
 
 #include "gtest/gtest.h"
 
+#include "reef/atomic_marked.h"
 #include "tests/collector/support.h"
 
 namespace reef::collector::test {
 namespace {
 
 using internal::Stage;
+
+struct MarkedHolder {
+  void Trace(Visitor& visitor) const { visitor.Visit(edge); }
+  AtomicMarkedMember<Node> edge;
+};
 
 class VerifierTest : public CollectorTest {
  protected:
@@ -51,6 +57,17 @@ TEST_F(VerifierTest, FaultOfTheMemoryBelowIsFound) {
   internal::Slab* slab = internal::SlabOf(Header::Of(node));
   heap_.space->PushAvailable(slab, false);
   ExpectFault("a slab is at two places");
+}
+
+TEST_F(VerifierTest, MarkedEdgesAreEdges) {
+  MarkedHolder* holder = New<MarkedHolder>();
+  Node* node = NewNode();
+  AddRoot(node);
+  holder->edge.Store(Ref<Node>::FromOwned(node), 3);
+  EXPECT_TRUE(Verify(space()).ok()) << Verify(space());
+  AddEdge(node);
+  ExpectFault("2 edges counted, 1 found");
+  DropEdge(node);
 }
 
 TEST_F(VerifierTest, EdgeThatIsNotThereIsFound) {

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -291,6 +292,29 @@ TEST_F(MisuseDeathTest, AtomicRefInsideAManagedObjectIsReportedAndWorks) {
   EXPECT_EXIT(child(), ::testing::ExitedWithCode(0),
               "reef: warning: a reef::Ref inside a managed object.*object: .*Rooted at 0x.*"
               "reef::AtomicMember");
+}
+
+TEST_F(MisuseDeathTest, MarkOfMoreThanTwoBits) {
+  struct Link {
+    void Trace(Visitor& v) const { v.Visit(next); }
+    AtomicMarkedMember<Link> next;
+  };
+  const Ref<Link> link = Make<Link>();
+  EXPECT_DEATH(link->next.Store(nullptr, 4), "reef: a mark of more than two bits");
+  const ReadScope scope;
+  Marked<Link> expected;
+  EXPECT_DEATH((void)link->next.CompareExchangeMark(scope, expected, 8), "the marks 0 to 3");
+}
+
+TEST_F(MisuseDeathTest, ScopeEndedOnAnotherThread) {
+  const auto end_elsewhere = [] {
+    auto scope = std::make_unique<ReadScope>();
+    std::thread([&] {
+      (void)Make<Item>();  // a thread that uses heaps itself
+      scope.reset();
+    }).join();
+  };
+  EXPECT_DEATH(end_elsewhere(), "reef: a ReadScope ends on another thread than it began on");
 }
 
 #endif  // REEF_IS_CHECKED

@@ -8,7 +8,7 @@
 # REEF_MODEL_JOBS: runs at a time (2). REEF_MODEL_SECONDS: the longest a run may take (300).
 set -eu
 
-models=(count roots mark rendezvous hazard grace published weak door bell orphans slab)
+models=(count roots mark rendezvous hazard grace published peeked weak door bell orphans slab)
 
 # model | expected | switches
 runs() {
@@ -193,6 +193,15 @@ orphans|fail|-DBUSY_STANDS
 orphans|fail|-DEMPTY_UNTAKEN
 orphans|fail|-DRESET_SEQ
 orphans|fail|-DEMPTIED_LOST
+peeked|pass|
+peeked|fail|-DNO_SCOPE
+peeked|fail|-DNO_DEAD_TEST
+peeked|fail|-DCOUNT_LATE
+peeked|fail|-DDEAD_SPLIT
+peeked|fail|-DNO_GRACE
+peeked|fail|-DEARLY_TICKET
+peeked|fail|-DFORGOTTEN
+peeked|fail|-DUNDO_NOT
 slab|pass|-DSLABS=1 -DBLOCKS=3 -DOPS=5
 slab|pass|-DSLABS=2 -DBLOCKS=2 -DOPS=3
 slab|fail|-DOWNER_LATE

@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 
+#include "reef/internal/marked_word.h"
 #include "tests/object/support.h"
 
 namespace reef::object::test {
@@ -19,6 +20,9 @@ class PublishedTest : public ObjectTest {
  protected:
   Node* NewNode() { return Make<Node>(&ends_); }
   void* Exchange(void* payload) { return ExchangePublished(cell_, Kind::kExt, payload); }
+  bool CompareExchange(Kind kind, void* expected, void* desired) {
+    return CompareExchangePublished(cell_, kind, &expected, desired);
+  }
 
   std::atomic<void*> cell_{nullptr};
 };
@@ -56,7 +60,7 @@ TEST_F(PublishedTest, CompareExchangeReplacesWhatItExpected) {
   Node* two = NewNode();
   (void)Exchange(one);
   AddRoot(one);  // the caller's own
-  EXPECT_TRUE(CompareExchangePublished(cell_, Kind::kExt, one, two));
+  EXPECT_TRUE(CompareExchange(Kind::kExt, one, two));
   EXPECT_EQ(cell_.load(), two);
   EXPECT_EQ(Counts::Of(one), (Counts{1, 0, 0, 0, kPublished}));
   EXPECT_EQ(Counts::Of(two), (Counts{1, 0, 0, 0, kPublished}));
@@ -67,7 +71,9 @@ TEST_F(PublishedTest, FailedCompareExchangeChangesNoCount) {
   Node* two = NewNode();
   (void)Exchange(one);
   for (const Kind kind : {Kind::kExt, Kind::kHeap}) {
-    EXPECT_FALSE(CompareExchangePublished(cell_, kind, nullptr, two));
+    void* expected = nullptr;
+    EXPECT_FALSE(CompareExchangePublished(cell_, kind, &expected, two));
+    EXPECT_EQ(expected, one) << "what was there instead";
     EXPECT_EQ(cell_.load(), one);
     EXPECT_EQ(Counts::Of(one), (Counts{1, 0, 0, 0, kPublished}));
     EXPECT_EQ(Counts::Of(two), (Counts{1, 0, 0, 0, kPublished}));
@@ -79,9 +85,68 @@ TEST_F(PublishedTest, EdgeCompareExchangeConverts) {
   Node* two = NewNode();
   (void)ExchangePublished(cell_, Kind::kHeap, one);
   AddRoot(one);
-  EXPECT_TRUE(CompareExchangePublished(cell_, Kind::kHeap, one, two));
+  EXPECT_TRUE(CompareExchange(Kind::kHeap, one, two));
   EXPECT_EQ(Counts::Of(one), (Counts{1, 0, 0, 0, kPublished}));
   EXPECT_EQ(Counts::Of(two), (Counts{0, 1, 0, 0, kPublished}));
+}
+
+TEST_F(PublishedTest, CompareExchangeNeedsNoCountOfWhatItExpects) {
+  Node* one = NewNode();
+  Node* two = NewNode();
+  StorePublished(cell_, Kind::kHeap, one);
+  EXPECT_EQ(Counts::Of(one), (Counts{0, 1, 0, 0, kPublished})) << "the cell's alone";
+  EXPECT_TRUE(CompareExchange(Kind::kHeap, one, two));
+  EXPECT_EQ(StageOf(one), Stage::kDying);
+  EXPECT_EQ(Counts::Of(two), (Counts{0, 1, 0, 0, kPublished}));
+  while (ReclaimRetired(CurrentSlot())) {
+  }
+  EXPECT_EQ(ends_, 1);
+}
+
+TEST_F(PublishedTest, StoreDropsTheFormerTarget) {
+  for (const Kind kind : {Kind::kExt, Kind::kHeap}) {
+    ends_ = 0;
+    StorePublished(cell_, kind, NewNode());
+    StorePublished(cell_, kind, nullptr);
+    EXPECT_EQ(cell_.load(), nullptr);
+    while (ReclaimRetired(CurrentSlot())) {
+    }
+    EXPECT_EQ(ends_, 1);
+  }
+}
+
+TEST_F(PublishedTest, MarksAreComparedAndNotCounted) {
+  Node* one = NewNode();
+  Node* two = NewNode();
+  StorePublished(cell_, Kind::kHeap, WithMark(one, 2));
+  EXPECT_EQ(cell_.load(), WithMark(one, 2));
+  EXPECT_EQ(Counts::Of(one), (Counts{0, 1, 0, 0, kPublished}));
+  EXPECT_FALSE(CompareExchange(Kind::kHeap, one, two));
+  EXPECT_FALSE(CompareExchange(Kind::kHeap, WithMark(one, 3), two));
+  EXPECT_EQ(Counts::Of(one), (Counts{0, 1, 0, 0, kPublished}));
+  EXPECT_EQ(Counts::Of(two), (Counts{1, 0, 0, 0, kPublished}));
+  EXPECT_EQ(LoadPublished(cell_), WithMark(one, 2));
+  EXPECT_EQ(Counts::Of(one), (Counts{1, 1, 0, 0, kPublished}));
+  EXPECT_TRUE(CompareExchange(Kind::kHeap, WithMark(one, 2), WithMark(two, 1)));
+  EXPECT_EQ(Counts::Of(one), (Counts{1, 0, 0, 0, kPublished}));
+  EXPECT_EQ(ExchangePublished(cell_, Kind::kHeap, WithMark(nullptr, 3)), WithMark(two, 1));
+  EXPECT_EQ(Counts::Of(two), (Counts{1, 0, 0, 0, kPublished}));
+  EXPECT_EQ(LoadPublished(cell_), WithMark(nullptr, 3)) << "nothing, marked";
+  StorePublished(cell_, Kind::kHeap, nullptr);
+}
+
+TEST_F(PublishedTest, ArmedCompareExchangeLogsBothTargetsAndNoMark) {
+  Node* one = NewNode();
+  Node* two = NewNode();
+  StorePublished(cell_, Kind::kHeap, WithMark(one, 1));
+  AddRoot(two);
+  core_.black.store(2);
+  const Armed armed(&core_);
+  EXPECT_FALSE(CompareExchange(Kind::kHeap, one, two));
+  EXPECT_EQ(TakeLogged(CurrentSlot()), (std::vector<void*>{})) << "nothing changed";
+  EXPECT_TRUE(CompareExchange(Kind::kHeap, WithMark(one, 1), WithMark(two, 2)));
+  EXPECT_EQ(TakeLogged(CurrentSlot()), (std::vector<void*>{two, one}));
+  StorePublished(cell_, Kind::kHeap, nullptr);
 }
 
 TEST_F(PublishedTest, ArmedOperationsLogBothTargets) {

@@ -49,7 +49,7 @@ class Edge {
   // By the marker: acquire pairs with the store's release, so the target's header is written.
   void* GetForMarker() const { return target_.load(std::memory_order_acquire); }
 
-  // For AtomicMember, whose operations are in lib/object/published.cc.
+  // For AtomicMember and AtomicMarkedMember, whose operations are in lib/object/published.cc.
   std::atomic<void*>& cell() { return target_; }
   const std::atomic<void*>& cell() const { return target_; }
 

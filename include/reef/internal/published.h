@@ -1,7 +1,9 @@
-// The operations behind AtomicRef (kExt) and AtomicMember (kHeap), lib/object/published.cc.
+// The operations behind AtomicRef (kExt), AtomicMember and AtomicMarkedMember (kHeap),
+// lib/object/published.cc.
 //
 // Each is a bracket: for its length the grace periods of published objects wait, so a header that
-// is read from `cell` stays the header of that object until the bracket ends.
+// is read from `cell` stays the header of that object until the bracket ends. What is in a cell is
+// a word: the target's address, with a mark where the cell is one of a marked edge.
 #ifndef REEF_INTERNAL_PUBLISHED_H_
 #define REEF_INTERNAL_PUBLISHED_H_
 
@@ -11,16 +13,20 @@
 
 namespace reef::internal {
 
-// A new root to the current target, or null.
+// The current word, with a new root to its target.
 [[nodiscard]] void* LoadPublished(const std::atomic<void*>& cell);
 // Counts a root to an object that Peek showed in a scope that is still open. False if it is dead.
 [[nodiscard]] bool TryCountPeeked(void* payload);
-// Takes over the caller's root to `payload`; returns the former target with a root to it.
-[[nodiscard]] void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* payload);
-// Replaces `expected` by `payload`, whose root it takes over, and drops the cell's reference to
-// `expected`. False, and nothing changed, if the cell holds something else.
-[[nodiscard]] bool CompareExchangePublished(std::atomic<void*>& cell, Kind kind, void* expected,
-                                            void* payload);
+// Takes over the caller's root to the target of `word`, and drops the cell's reference to the
+// former target.
+void StorePublished(std::atomic<void*>& cell, Kind kind, void* word);
+// The same, but returns the former word with a root to its target.
+[[nodiscard]] void* ExchangePublished(std::atomic<void*>& cell, Kind kind, void* word);
+// Replaces `*expected` by `desired`, whose target's root it takes over, and drops the cell's
+// reference to the expected target, of which the caller need not hold one. False, and no count
+// changed, if the cell holds something else, which is then in `*expected`.
+[[nodiscard]] bool CompareExchangePublished(std::atomic<void*>& cell, Kind kind, void** expected,
+                                            void* desired);
 
 }  // namespace reef::internal
 
