@@ -6,6 +6,7 @@
 #include "lib/object/door.h"
 #include "lib/object/upgrade.h"
 #include "lib/os/chaos.h"
+#include "reef/internal/poison.h"
 #include "reef/internal/slab.h"
 
 namespace reef::object {
@@ -45,6 +46,7 @@ WeakTable* MakePlace(const Header* header) {
   if (table == nullptr) {
     auto* fresh = new (std::nothrow) WeakTable[slab->capacity]{};
     if (fresh == nullptr) return nullptr;
+    internal::ExpectNoLeak(fresh);
     if (slab->weak_cells.compare_exchange_strong(table, fresh, std::memory_order_acq_rel,
                                                  std::memory_order_acquire)) {
       table = fresh;

@@ -10,6 +10,7 @@
 #include "lib/object/finalizer.h"
 #include "lib/object/weak.h"
 #include "lib/os/chaos.h"
+#include "reef/internal/poison.h"
 
 namespace reef::object {
 namespace {
@@ -119,6 +120,7 @@ WeakRecord* AddRecord(WeakCell* cell, std::function<void()> call) {
     return record;
   }
   record = new WeakRecord;
+  ExpectNoLeak(record);
   record->call = std::move(call);
   record->number = object::NextNumber();
   record->cell = cell;

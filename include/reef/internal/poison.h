@@ -19,6 +19,7 @@
 
 #if REEF_POISONS
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 
 namespace reef::internal {
@@ -38,6 +39,14 @@ inline void UnpoisonBlock([[maybe_unused]] void* block) {
 #if REEF_POISONS
   const Slab* slab = SlabOf(block);
   if (slab->run_slabs == 0) __asan_unpoison_memory_region(block, slab->block_bytes);
+#endif
+}
+
+// Memory of the C++ library that only a heap's region refers to, where the leak sanitizer does not
+// look: it goes with the object it belongs to, and is no leak while that lives.
+inline void ExpectNoLeak([[maybe_unused]] const void* memory) {
+#if REEF_POISONS
+  __lsan_ignore_object(memory);
 #endif
 }
 
