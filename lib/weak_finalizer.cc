@@ -46,13 +46,12 @@ Registry& TheRegistry() {
 // cancelled, without the mutex, by who was not called by it.
 std::function<void()> Take(const std::shared_ptr<State>& state, WeakRecord** record) {
   Registry& registry = TheRegistry();
-  std::shared_ptr<State> kept = state;  // `state` may be the list's own
   const std::lock_guard<std::mutex> lock(registry.mutex);
-  if (!kept->alive) return nullptr;
-  kept->alive = false;
-  *record = std::exchange(kept->record, nullptr);
-  registry.alive.erase(kept->place);
-  return std::move(kept->function);
+  if (!state->alive) return nullptr;
+  state->alive = false;
+  *record = std::exchange(state->record, nullptr);
+  registry.alive.erase(state->place);  // `state` is the caller's own, not the list's
+  return std::move(state->function);
 }
 
 std::function<void()> TakeAndCancel(const std::shared_ptr<State>& state) {

@@ -33,9 +33,9 @@ class Finalizer {
   // Throws OutOfMemory or std::bad_alloc: then nothing has happened. An empty Ref makes one that is
   // not alive.
   template <typename T>
-  Finalizer(const Ref<T>& object, std::function<void()> function) {
+  Finalizer(const Ref<T>& object, const std::function<void()>& function) {
     if (!object) return;
-    state_ = internal::RegisterFinalizer(internal::AcquireCell(object.get()), std::move(function));
+    state_ = internal::RegisterFinalizer(internal::AcquireCell(object.get()), function);
   }
 
   // Calls the function now, if it is alive; true if it did. Passes on what it throws.

@@ -14,8 +14,6 @@ namespace {
 
 using internal::Bracket;
 using internal::HeapCore;
-using internal::kDead;
-using internal::kWeak;
 using internal::Slab;
 using internal::WeakTable;
 
