@@ -184,17 +184,16 @@ TEST_F(CollectionTest, SleepingScopeMakesCollectRunOnceNotAgainAndAgain) {
 // A producer that nothing holds back, and a collector that may take a hundredth of a core as long
 // as that is enough: were it held to that, the garbage would reach the heap's limit.
 TEST(AutomaticCollectionTest, GarbageIsBoundedWhileItIsProduced) {
-  constexpr uint64_t kLimit = uint64_t{1} << 30;
+  constexpr uint64_t kLimit = test::Sized(1024, 256) << 20;
   HeapOptions options;
   options.max_bytes = kLimit;
-  options.growth_bytes = test::Sized(16, 1) << 20;
+  options.growth_bytes = test::Sized(16, 4) << 20;
   options.collector_cpu_percent = 1;
   const std::unique_ptr<Heap> heap = test::NewHeap(options);
   Lives lives;
   uint64_t peak = 0;
   uint64_t produced = 0;
-  const uint64_t least = test::Sized(1536, 64) << 20;
-  while (produced < least) {
+  while (produced < kLimit / 2 * 3) {
     MakeCycles(*heap, lives, 5'000);
     produced += 10'000 * (sizeof(Node) + 16);
     peak = std::max(peak, heap->Stats().uncollected_bytes);

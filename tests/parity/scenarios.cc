@@ -284,9 +284,9 @@ void Handles(const Ref<Plain>& kept) {
 
 int main() {
   // Alive at exit, and never dropped, as what a Python module holds.
-  const Ref<Plain>& kept = *new Ref<Plain>(Make<Plain>());
+  static const auto* const kept = new Ref<Plain>(Make<Plain>());
   CountedDeaths();
   Cycles();
   Exceptions();
-  Handles(kept);
+  Handles(*kept);
 }
