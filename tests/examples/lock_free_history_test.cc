@@ -118,9 +118,9 @@ struct MapSubject {
       for (int64_t key = 1; found.size() < 4; ++key) {
         (void)heap.Collect();
         const uint64_t before = heap.Stats().live_objects;
-        const Ref<Map> map = heap.Make<Map>(heap);
-        map->Set(0, heap.Make<Number>(0));
-        map->Set(key, heap.Make<Number>(0));
+        const Ref<Map> probe = heap.Make<Map>(heap);
+        probe->Set(0, heap.Make<Number>(0));
+        probe->Set(key, heap.Make<Number>(0));
         const bool same_hash = static_cast<uint64_t>(key) % kDifferent == 0;
         if (same_hash || heap.Stats().live_objects - before > 5) found.push_back(key);
       }
