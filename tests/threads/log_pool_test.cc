@@ -121,7 +121,7 @@ TEST_P(HeldInTheLog, OthersLogOn) {
     constexpr uint32_t kEntries = 5 * LogChunk::kEntries;
     other.Do([&] { log(kEntries); });
     Rendezvous();
-    EXPECT_EQ(TakeLog(*others, [](Header* /*entry*/) {}), kEntries);
+    EXPECT_EQ(TakeLog(*others, [](Header* /*entry*/, bool /*revival*/) {}), kEntries);
     gate.Open();
     victim.Wait();
     os::SetChaosHook(nullptr);
