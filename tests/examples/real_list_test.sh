@@ -7,6 +7,10 @@
 # sanitizers.
 set -uo pipefail
 
+# A chaos build would print the seed that it draws.
+export REEF_SEED=${REEF_SEED:-$RANDOM}
+echo "REEF_SEED=$REEF_SEED"
+
 readonly PROGRAM=${1:?usage: $0 <path of package_graph> [installed]}
 readonly INSTALLED=/var/lib/dpkg/status
 folder=$(mktemp -d) || exit 1
