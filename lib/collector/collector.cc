@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/collector/control.h"
 #include "lib/collector/cycle.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
@@ -67,7 +68,7 @@ class Collector {
   bool Tick(Nanoseconds now);
   CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency);
   void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency);
-  CollectionReport RunCycle(CollectedHeap* heap);
+  CollectionReport RunCycle(CollectedHeap* heap, CollectionCause cause);
   void StartWork();
   void EndWork();
   static void Poll();
@@ -176,7 +177,8 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   constexpr int kMaxRounds = 4;
   for (int round = 0; round < kMaxRounds; ++round) {
     SettleAll(kSettlePatience);
-    const CollectionReport found = RunCycle(heap);
+    const CollectionReport found =
+        RunCycle(heap, emergency ? CollectionCause::kMemory : CollectionCause::kRequest);
     // (The pacer has noted if it was aborted, or kept something only conservatively.)
     if (found.objects == 0 && !heap->pacing.due) break;
   }
@@ -199,17 +201,19 @@ void Collector::Poll() {
   (void)Settle();
 }
 
-CollectionReport Collector::RunCycle(CollectedHeap* heap) {
+CollectionReport Collector::RunCycle(CollectedHeap* heap, CollectionCause cause) {
+  if (!heap->control->Begin(heap, cause)) return {};
   const uint64_t suspects = CountSuspects();
   const uint64_t bytes = TracedBytes(*heap->space);
   Cycle cycle(heap, &Collector::Poll);
-  heap->collecting.store(true, std::memory_order_relaxed);
   const CollectionReport report = cycle.Run();
-  heap->collecting.store(false, std::memory_order_relaxed);
   NoteCollection(heap, report, suspects, bytes, report.aborted != 0 || cycle.conservative());
-  const std::lock_guard<std::mutex> lock(mutex_);
-  heap->last = report;
-  AddReport(&heap->totals, report);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    heap->last = report;
+    AddReport(&heap->totals, report);
+  }
+  heap->control->End(heap, report);
   return report;
 }
 
@@ -233,7 +237,8 @@ bool Collector::Tick(Nanoseconds now) {
   bool more = false;
   EmptyOrphans(at_hand_);
   for (CollectedHeap* heap : at_hand_) {
-    if (IsDue(*heap, now)) (void)RunCycle(heap);
+    heap->control->Adopt(heap);
+    if (IsDue(*heap, now)) (void)RunCycle(heap, CollectionCause::kAutomatic);
     more = ReturnMemory(heap) || more;
   }
   return more;
@@ -321,7 +326,7 @@ CollectionReport Collect(CollectedHeap* heap, bool emergency) {
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
 
 bool IsCollecting(const CollectedHeap* heap) {
-  return heap->collecting.load(std::memory_order_relaxed);
+  return heap->collecting.load(std::memory_order_seq_cst);
 }
 
 std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
@@ -332,6 +337,11 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
   if (heap == nullptr) return nullptr;
   heap->core = core;
   heap->options = options;
+  try {
+    heap->control = std::make_shared<Control>(options);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
   heap->space = Space::Create(core, memory);
   if (heap->space == nullptr) return nullptr;
   core->collected = heap.get();

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "lib/collector/garbage.h"
 #include "lib/collector/parallel.h"
 #include "lib/collector/roots.h"
 #include "lib/collector/sweeper.h"
@@ -187,11 +188,12 @@ CollectionReport Cycle::Run() {
   ScanTheRoots();
   StartPhase(Phase::kMark);
   if (!Failed()) Mark();
+  const bool listed = Failed() || ShowGarbage(heap_, black_, &report_);
   for (const auto& marker : markers_) {
     report_.marked += marker->marked();
     conservative_ = conservative_ || marker->conservative();
   }
-  if (Failed()) {
+  if (Failed() || !listed) {
     report_.aborted = 1;
     Disarm();
     constexpr int kMostAborts = kMaxColour - 10;

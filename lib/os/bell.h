@@ -14,8 +14,8 @@ namespace reef::os {
 // Any thread: there is work that may wait a millisecond. It must have been published by a
 // sequentially consistent read-modify-write. Wakes a collector that sleeps, not one that naps.
 void RingBell();
-// Any thread: memory has been taken or freed, so the pacer should look before long. Rings at most
-// once until the collector has taken note.
+// Any thread: memory has been taken or freed, or the pacing changed, so the pacer should look
+// before long. Rings at most once until the collector has taken note.
 void NoteActivity();
 // Collector thread: whether there was any since the last call.
 bool TakeActivity();
