@@ -2,7 +2,9 @@
 #ifndef REEF_REEF_H_
 #define REEF_REEF_H_
 
+#include "reef/any_ref.h"
 #include "reef/atomic.h"
+#include "reef/control.h"
 #include "reef/error.h"
 #include "reef/heap.h"
 #include "reef/member.h"
