@@ -5,6 +5,7 @@
 #include "reef/any_ref.h"
 #include "reef/atomic.h"
 #include "reef/control.h"
+#include "reef/drive.h"
 #include "reef/error.h"
 #include "reef/heap.h"
 #include "reef/member.h"

@@ -6,15 +6,16 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <new>
-#include <shared_mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
 
 #include "lib/collector/control.h"
 #include "lib/collector/cycle.h"
+#include "lib/collector/gate.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
 #include "lib/collector/report.h"
@@ -85,6 +86,7 @@ class Collector {
   Nanoseconds last_tick_{};
   Nanoseconds last_settle_{};
   Nanoseconds last_poll_{};
+  bool alone_ = true;  // the collection under way has one marker
 };
 
 // Never destroyed: it outlives all static and thread_local destructors.
@@ -100,6 +102,8 @@ Collector& Collector::Get() {
 }
 
 void Collector::Start() {
+  const char* own_time = std::getenv("REEF_COLLECTOR_THREAD");
+  if (own_time != nullptr && std::strcmp(own_time, "0") == 0) SetDriven(true);
   heaps_.reserve(internal::kMaxHeaps);
   at_hand_.reserve(internal::kMaxHeaps);
   // The thread takes no signals: handlers are the program's.
@@ -122,6 +126,7 @@ void Collector::Start() {
 // Parks the thread between two pieces of work, so that it runs no destructors while the program's
 // statics are destroyed. Called by exit() on a thread that may not be the collector's.
 void Collector::StopAtExit() {
+  SetDriven(false);
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
   stopping_ = true;
@@ -136,12 +141,14 @@ void Collector::Enter(CollectedHeap* heap) {
 }
 
 void Collector::Leave(CollectedHeap* heap) {
+  const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait(lock, [&] { return !working_; });
   std::erase(heaps_, heap);
 }
 
 CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
+  const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
   if (stopping_) return {};
   const CollectionReport before = heap->totals;
@@ -195,6 +202,8 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
 
 void Collector::Poll() {
   Collector& collector = Get();
+  // Several markers come to an end together, or not at all.
+  if (collector.alone_) YieldAtGate();
   const Nanoseconds now = os::Now();
   if (now - collector.last_poll_ < kShortSleep) return;
   collector.last_poll_ = now;
@@ -205,9 +214,12 @@ CollectionReport Collector::RunCycle(CollectedHeap* heap, CollectionCause cause)
   if (!heap->control->Begin(heap, cause)) return {};
   const uint64_t suspects = CountSuspects();
   const uint64_t bytes = TracedBytes(*heap->space);
+  alone_ = heap->options.marker_threads == 1;
+  const Nanoseconds at_gate = TimeAtGate();
   Cycle cycle(heap, &Collector::Poll);
   const CollectionReport report = cycle.Run();
   NoteCollection(heap, report, suspects, bytes, report.aborted != 0 || cycle.conservative());
+  heap->pacing.duration -= TimeAtGate() - at_gate;  // no share of a core
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     heap->last = report;
@@ -269,6 +281,7 @@ void Collector::ParkIfStopping() {
 void Collector::Loop() {
   t_is_collector = true;
   bool quiet = false;
+  bool more = false;
   for (;;) {
     ParkIfStopping();
     uint64_t ticket = 0;
@@ -284,11 +297,14 @@ void Collector::Loop() {
     }
     if (now - last_tick_ >= kTick) {
       const bool active = os::TakeActivity();
-      quiet = !Tick(now) && !active;
+      more = Tick(now);
+      quiet = !more && !active;
     }
     EndWork();
     if (HasRequest()) continue;
-    if (HasSmallWork()) {
+    if (IsDriven()) {
+      RestAtGate(more || HasSmallWork());
+    } else if (HasSmallWork()) {
       os::Nap(kShortSleep, [] { return Get().HasRequest(); });
     } else {
       os::SleepUntilRung(quiet ? kLongSleep : kTick, quiet ? &HasAnyWork : &HasWorkNow);
@@ -325,6 +341,8 @@ CollectionReport Collect(CollectedHeap* heap, bool emergency) {
 
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
 
+bool IsCollectorThread() { return t_is_collector; }
+
 bool IsCollecting(const CollectedHeap* heap) {
   return heap->collecting.load(std::memory_order_seq_cst);
 }
@@ -356,19 +374,6 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
   Collector::Get().Enter(heap.get());
   return heap;
 }
-
-namespace {
-
-uint64_t CountObjects(CollectedHeap* heap) {
-  uint64_t objects = 0;
-  const std::shared_lock<std::shared_mutex> lock(heap->layout);
-  heap->space->ForEachSlab([&objects](const Slab& slab) {
-    if (slab.kind != internal::SlabKind::kRaw) objects += Space::UsedBlocks(slab);
-  });
-  return objects;
-}
-
-}  // namespace
 
 uint64_t CloseHeap(CollectedHeap* heap) {
   (void)Collector::Get().Request(heap, true);

@@ -96,6 +96,15 @@ void ReturnAllMemory(CollectedHeap* heap) {
   Purge(heap, true);
 }
 
+uint64_t CountObjects(CollectedHeap* heap) {
+  uint64_t objects = 0;
+  const std::shared_lock<std::shared_mutex> lock(heap->layout);
+  heap->space->ForEachSlab([&objects](const Slab& slab) {
+    if (slab.kind != internal::SlabKind::kRaw) objects += Space::UsedBlocks(slab);
+  });
+  return objects;
+}
+
 void EmptyOrphans(const std::vector<CollectedHeap*>& heaps) {
   // One at a time: new threads must find the others. No more than there are, should threads come
   // and go meanwhile.

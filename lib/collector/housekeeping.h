@@ -24,6 +24,9 @@ void ReturnAllMemory(CollectedHeap* heap);
 // Lists the slabs of threads that ended as available.
 void EmptyOrphans(const std::vector<CollectedHeap*>& heaps);
 
+// The objects of the heap, leaves included: blocks in use.
+uint64_t CountObjects(CollectedHeap* heap);
+
 }  // namespace reef::collector
 
 #endif  // REEF_LIB_COLLECTOR_HOUSEKEEPING_H_
