@@ -137,6 +137,7 @@ struct alignas(4096) Slot {
   std::atomic<Header*> retired{nullptr};  // published objects that wait for a grace period
   std::atomic<uint64_t> retired_bytes{0};
   uint32_t in_hand = 0;                  // owner only: see object::InHand
+  bool claims_sole = false;              // owner only: see lib/object/sole.h
   std::atomic<uint32_t> next_orphan{0};  // link of the list of slots whose threads ended
 
   ThreadCache* caches[kMaxHeaps];
