@@ -15,6 +15,7 @@
 #include "lib/inspect/statistics.h"
 #include "lib/memory/heap_table.h"
 #include "lib/memory/thread_cache.h"
+#include "lib/object/dying.h"
 #include "lib/threads/hazard.h"
 #include "reef/internal/check.h"
 
@@ -53,6 +54,9 @@ absl::Status CheckOptions(const HeapOptions& options) {
   }
   if (options.marker_threads < 1 || options.marker_threads > threads::kMaxMarkers) {
     return wrong("marker_threads", "1 to 16", options.marker_threads);
+  }
+  if (options.drop_budget != 0 && options.drop_budget < object::kLeastBudget) {
+    return wrong("drop_budget", "0 or at least 64", options.drop_budget);
   }
   return absl::OkStatus();
 }
@@ -158,6 +162,7 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& options) {
     PutCore(core);
     return absl::ResourceExhaustedError("more than 255 heaps at once");
   }
+  core->drop_budget = options.drop_budget;
   auto collected = collector::OpenHeap(core, SpaceOptionsOf(options), CollectorOptionsOf(options));
   if (collected == nullptr) {
     memory::RemoveHeap(core);

@@ -21,6 +21,7 @@
 #include "lib/memory/thread_cache.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/os/bell.h"
 #include "lib/threads/rendezvous.h"
 #include "lib/threads/slot_registry.h"
@@ -124,6 +125,7 @@ void Collector::StopAtExit() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
   stopping_ = true;
+  object::DismissFinisher();
   os::RingBellUrgently();
   // Bounded: a destructor that never returns must not keep the process from ending.
   changed_.wait_for(lock, std::chrono::seconds(5), [this] { return parked_; });
@@ -247,7 +249,7 @@ bool Collector::HasRequest() {
 }
 
 bool Collector::HasSmallWork() {
-  return object::CountPending() != 0 || object::RetiredBytes() != 0;
+  return object::CountPending() != 0 || object::RetiredBytes() != 0 || object::HasSurplus();
 }
 
 bool Collector::HasWorkNow() { return Get().HasRequest() || HasSmallWork(); }
@@ -263,6 +265,7 @@ void Collector::ParkIfStopping() {
 
 void Collector::Loop() {
   t_is_collector = true;
+  object::BecomeFinisher();
   bool quiet = false;
   for (;;) {
     ParkIfStopping();
@@ -277,12 +280,13 @@ void Collector::Loop() {
       (void)Settle();
       last_settle_ = now;
     }
+    const bool surplus = object::DestroySurplus(internal::CurrentSlot());
     if (now - last_tick_ >= kTick) {
       const bool active = os::TakeActivity();
       quiet = !Tick(now) && !active;
     }
     EndWork();
-    if (HasRequest()) continue;
+    if (surplus || HasRequest()) continue;
     if (HasSmallWork()) {
       os::Nap(kShortSleep, [] { return Get().HasRequest(); });
     } else {

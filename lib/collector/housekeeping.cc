@@ -7,6 +7,7 @@
 #include "lib/object/dying.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/slot.h"
 
@@ -45,8 +46,14 @@ void SettleAll(Nanoseconds patience) {
   for (;;) {
     const bool waiting = Settle();
     const bool in_hand = object::CountInHand() != 0;
-    if (!waiting && !in_hand) return;
+    // Last: what was in hand may have been left by now.
+    const bool surplus = object::DestroySurplus(slot);
+    if (!waiting && !in_hand && !surplus) return;
     const Nanoseconds now = os::Now();
+    if (surplus && now - start < kChainPatience) {
+      deadline = now + patience;
+      continue;
+    }
     // What this thread's own destructors have dropped, and so on along a list: as long as there is
     // progress, but not for ever.
     if (slot->pending_count != 0 || slot->retired.load(std::memory_order_relaxed) != nullptr) {

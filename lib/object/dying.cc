@@ -1,9 +1,11 @@
 #include "lib/object/dying.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
 #include "reef/internal/count.h"
@@ -47,6 +49,34 @@ REEF_INLINE void Destroy(Slot* slot, Header* header) {
   FreeObject(slot, header);
 }
 
+// Destroys `header`, what is linked from it, and what that drops, until `most` objects have been
+// begun. Returns the rest.
+REEF_INLINE Header* DestroyFrom(Slot* slot, Header* header, uint64_t most) {
+  if (header == nullptr) return nullptr;
+  for (;;) {
+    Header* next = header->Link();
+    Destroy(slot, header);
+    // What this destructor has dropped comes next, the first one first.
+    header = slot->dying.TakeAllBefore(next);
+    if (header == nullptr || --most == 0) return header;
+  }
+}
+
+// Goes on after kLeastBudget objects. Returns what exceeds the budget: that of the heap whose
+// object is next, asked for again and again, because a worklist may mix heaps.
+REEF_NOINLINE Header* DrainLong(Slot* slot, Header* rest) {
+  constexpr uint64_t kStep = 4096;
+  const bool may_leave = CanLeaveSurplus();
+  for (uint64_t done = kLeastBudget; rest != nullptr;) {
+    const uint64_t budget = may_leave ? internal::SegmentOf(rest)->core->drop_budget : 0;
+    if (budget != 0 && done >= budget) return rest;
+    const uint64_t step = budget == 0 ? kStep : std::min(kStep, budget - done);
+    rest = DestroyFrom(slot, rest, step);
+    done += step;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void PushDying(Slot* slot, Header* header) {
@@ -54,19 +84,28 @@ void PushDying(Slot* slot, Header* header) {
   slot->dying.Append(header);
 }
 
-void DrainList(Slot* slot) {
-  slot->draining = true;
-  for (Header *header = slot->dying.TakeAll(), *next; header != nullptr; header = next) {
-    next = header->Link();
-    Destroy(slot, header);
-    // What this destructor has dropped comes next, the first one first.
-    next = slot->dying.TakeAllBefore(next);
-  }
+void EndDrain(Slot* slot, Header* rest) {
+  if (REEF_UNLIKELY(rest != nullptr)) LeaveSurplus(rest);
   slot->draining = false;
+  // After the rest was left: who finds nothing in hand sees it.
   if (REEF_UNLIKELY(slot->in_hand != 0)) {
     g_in_hand.fetch_sub(slot->in_hand, std::memory_order_release);
     slot->in_hand = 0;
   }
+}
+
+void DrainList(Slot* slot) {
+  slot->draining = true;
+  Header* rest = DestroyFrom(slot, slot->dying.TakeAll(), kLeastBudget);
+  if (REEF_UNLIKELY(rest != nullptr)) rest = DrainLong(slot, rest);
+  EndDrain(slot, rest);
+}
+
+Header* DestroySome(Slot* slot, Header* first, uint64_t most) {
+  slot->draining = true;
+  Header* rest = DestroyFrom(slot, first, most);
+  EndDrain(slot, nullptr);
+  return rest;
 }
 
 InHand::InHand(Slot* slot) : slot_(slot) { g_in_hand.fetch_add(1, std::memory_order_seq_cst); }

@@ -8,6 +8,9 @@
 // Beginning a traced object's destructor is a bracket of its own: {read the mode; store DESTROYING;
 // if a collection is armed: look into the markers' batches; found: hand over}. The mode read when
 // the count dropped must not be reused: a collection may have armed since.
+//
+// A drain that goes on for long asks for the budget of the heap whose object comes next, and leaves
+// the rest to the collector thread when it is spent (surplus.h).
 #ifndef REEF_LIB_OBJECT_DYING_H_
 #define REEF_LIB_OBJECT_DYING_H_
 
@@ -26,6 +29,15 @@ void DrainList(Slot* slot);
 inline void Drain(Slot* slot) {
   if (!slot->draining) DrainList(slot);
 }
+// The same for objects that are on no slot's list, linked from `first`: at most `most` of them and
+// of what dies by it. Returns the rest. Not inside a drain.
+Header* DestroySome(Slot* slot, Header* first, uint64_t most);
+// Ends what began by setting `draining`: leaves the objects that are linked from `rest` (perhaps
+// null) to the collector thread.
+void EndDrain(Slot* slot, Header* rest);
+// No budget is smaller: as many objects are destroyed before a drain asks for one.
+inline constexpr uint64_t kLeastBudget = 64;
+
 // Work that a thread has taken off a list which others look at, and has not finished: it is counted
 // as waiting work until it is done, or, where the thread is draining already, until that drain
 // ends.
