@@ -4,6 +4,7 @@
 
 #include "reef/atomic.h"
 #include "reef/error.h"
+#include "reef/external.h"
 #include "reef/heap.h"
 #include "reef/member.h"
 #include "reef/ref.h"

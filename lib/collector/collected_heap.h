@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <shared_mutex>
 
+#include "lib/collector/emergency.h"
 #include "lib/memory/space.h"
 #include "lib/os/clock.h"
 #include "lib/threads/grace.h"
@@ -49,6 +51,10 @@ struct CollectedHeap {
   // Held shared by other threads that walk the slabs, exclusively while slabs lose their layout.
   std::shared_mutex layout;
 
+  Emergencies emergencies;
+  // Called where the limit cannot be met (lib/exhaustion.cc); constant.
+  std::function<void(const LimitReport&)> on_limit;
+
   // Collector thread only.
   Pacing pacing;
   memory::SlabBatch quarantine;  // empty slabs that wait for their grace period
@@ -58,7 +64,8 @@ struct CollectedHeap {
   // Under the collector's mutex.
   uint64_t requested = 0;
   uint64_t served = 0;
-  bool emergency = false;  // a request wants the memory back as well
+  bool emergency = false;   // a request wants the memory back as well
+  bool memory_only = true;  // all requests want nothing but that
   CollectionReport last;
   CollectionReport totals;
 

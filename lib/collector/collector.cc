@@ -11,6 +11,7 @@
 #include <shared_mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lib/collector/cycle.h"
@@ -51,7 +52,7 @@ class Collector {
 
   void Enter(CollectedHeap* heap);
   void Leave(CollectedHeap* heap);
-  CollectionReport Request(CollectedHeap* heap, bool emergency);
+  CollectionReport Request(CollectedHeap* heap, bool emergency, bool memory_only = false);
   void FillStats(CollectedHeap* heap, HeapStats* stats);
   std::mutex& mutex() { return mutex_; }
 
@@ -66,8 +67,8 @@ class Collector {
   static bool HasWorkNow();
   static bool HasAnyWork();
   bool Tick(Nanoseconds now);
-  CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency);
-  void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency);
+  CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency, int* rounds);
+  void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency, int rounds);
   CollectionReport RunCycle(CollectedHeap* heap);
   void StartWork();
   void EndWork();
@@ -142,12 +143,13 @@ void Collector::Leave(CollectedHeap* heap) {
   std::erase(heaps_, heap);
 }
 
-CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
+CollectionReport Collector::Request(CollectedHeap* heap, bool emergency, bool memory_only) {
   std::unique_lock<std::mutex> lock(mutex_);
   if (stopping_) return {};
   const CollectionReport before = heap->totals;
   const uint64_t ticket = ++heap->requested;
   heap->emergency = heap->emergency || emergency;
+  heap->memory_only = heap->memory_only && memory_only;
   os::RingBellUrgently();
   changed_.wait(lock, [&] { return heap->served >= ticket || parked_; });
   // What was found since the call. Not the report of the request's own service: what this caller
@@ -155,7 +157,10 @@ CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
   return Difference(heap->totals, before);
 }
 
-CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
+CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency, int* rounds) {
+  // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
+  // again while a round finds something, but not for ever.
+  constexpr int kMaxRounds = 4;
   const std::lock_guard<std::mutex> lock(mutex_);
   for (size_t i = 0; i < heaps_.size(); ++i) {
     const size_t at = (next_ + i) % heaps_.size();
@@ -165,18 +170,15 @@ CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
     working_ = true;
     at_hand_ = heaps_;
     *ticket = heap->requested;
-    *emergency = heap->emergency;
-    heap->emergency = false;
+    *emergency = std::exchange(heap->emergency, false);
+    *rounds = std::exchange(heap->memory_only, true) ? 0 : kMaxRounds;
     return heap;
   }
   return nullptr;
 }
 
-void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
-  // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
-  // again while a round finds something, but not for ever.
-  constexpr int kMaxRounds = 4;
-  for (int round = 0; round < kMaxRounds; ++round) {
+void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency, int rounds) {
+  for (int round = 0; round < rounds; ++round) {
     SettleAll(kSettlePatience);
     const CollectionReport found = RunCycle(heap);
     // (The pacer has noted if it was aborted, or kept something only conservatively.)
@@ -203,7 +205,7 @@ void Collector::Poll() {
 
 CollectionReport Collector::RunCycle(CollectedHeap* heap) {
   const uint64_t suspects = CountSuspects();
-  const uint64_t bytes = TracedBytes(*heap->space);
+  const uint64_t bytes = PacedBytes(*heap->space);
   Cycle cycle(heap, &Collector::Poll);
   heap->collecting.store(true, std::memory_order_relaxed);
   const CollectionReport report = cycle.Run();
@@ -271,8 +273,9 @@ void Collector::Loop() {
     ParkIfStopping();
     uint64_t ticket = 0;
     bool emergency = false;
-    if (CollectedHeap* heap = NextRequest(&ticket, &emergency)) {
-      Serve(heap, ticket, emergency);
+    int rounds = 0;
+    if (CollectedHeap* heap = NextRequest(&ticket, &emergency, &rounds)) {
+      Serve(heap, ticket, emergency, rounds);
     }
     const Nanoseconds now = os::Now();
     StartWork();
@@ -317,6 +320,13 @@ const char* WhyNotCollect() {
   if (t_is_collector) return "Collect on the collector thread would wait for itself";
   return nullptr;
 }
+
+bool MayWaitForMemory() {
+  const internal::Slot* slot = internal::CurrentSlot();
+  return slot->scope_depth == 0 && !slot->draining && !t_is_collector;
+}
+
+void ReturnFreeMemory(CollectedHeap* heap) { (void)Collector::Get().Request(heap, true, true); }
 
 CollectionReport Collect(CollectedHeap* heap, bool emergency) {
   return Collector::Get().Request(heap, emergency);

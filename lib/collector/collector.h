@@ -27,6 +27,12 @@ uint64_t CloseHeap(CollectedHeap* heap);
 const char* WhyNotCollect();
 // Waits for a collection that begins after the call. `emergency`: also returns all free memory.
 CollectionReport Collect(CollectedHeap* heap, bool emergency);
+// Whether an allocation on the calling thread may wait for memory. In a constructor it may: what is
+// under construction is kept, and the rest is collected.
+bool MayWaitForMemory();
+// The part of an emergency that needs no collection: waits until dead objects that wait are
+// destroyed and free memory is returned.
+void ReturnFreeMemory(CollectedHeap* heap);
 
 // Fills in what the collector knows: totals of this heap, its last collection.
 void FillStats(CollectedHeap* heap, HeapStats* stats);

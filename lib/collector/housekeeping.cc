@@ -84,7 +84,7 @@ bool ReturnMemory(CollectedHeap* heap) {
     heap->quarantine = heap->space->TakeEmpty();
     if (heap->quarantine.count != 0) heap->quarantine_ticket = threads::TakeGraceTicket();
   }
-  if (heap->space->HasUnpurged()) Purge(heap, false);
+  if (heap->space->HasUnpurged()) Purge(heap, heap->space->IsAboveSoftLimit());
   return heap->quarantine.count != 0 || heap->space->HasEmpty() || heap->space->HasUnpurged();
 }
 

@@ -36,24 +36,28 @@ bool IsDue(const CollectedHeap& heap, Nanoseconds now) {
   // One that was aborted, or kept something only conservatively, is repeated even so, but not at
   // once: a ReadScope that stays open must not keep the collector busy.
   if (!pacing.due && CountSuspects() == pacing.suspects) return false;
-  if (since > kQuietInterval) return true;
+  if (since > kQuietInterval || heap.space->IsAboveSoftLimit()) return true;
   const int percent =
       pacing.scaled_percent != 0 ? pacing.scaled_percent : heap.options.growth_percent;
   const uint64_t growth = std::max(heap.options.growth_bytes,
                                    pacing.traced_bytes / 100 * static_cast<uint64_t>(percent));
-  return TracedBytes(*heap.space) > pacing.traced_bytes + growth;
+  return PacedBytes(*heap.space) > pacing.traced_bytes + growth;
 }
 
 void NoteCollection(CollectedHeap* heap, const CollectionReport& report, uint64_t suspects_before,
                     uint64_t bytes_before, bool again) {
   Pacing& pacing = heap->pacing;
   pacing.suspects = suspects_before;
-  pacing.traced_bytes = TracedBytes(*heap->space);
+  pacing.traced_bytes = PacedBytes(*heap->space);
   pacing.due = again;
   pacing.ended = os::Now();
   pacing.duration = report.total_time;
   int percent = pacing.scaled_percent != 0 ? pacing.scaled_percent : heap->options.growth_percent;
-  const uint64_t yield = bytes_before == 0 ? 0 : report.bytes * 100 / bytes_before;
+  // Garbage gives its external bytes back as well.
+  const uint64_t shrunk =
+      bytes_before > pacing.traced_bytes ? bytes_before - pacing.traced_bytes : 0;
+  const uint64_t freed = std::max(report.bytes, shrunk);
+  const uint64_t yield = bytes_before == 0 ? 0 : freed * 100 / bytes_before;
   if (yield < 5) percent *= 2;
   if (yield > 30) percent /= 2;
   pacing.scaled_percent = std::clamp(percent, std::max(heap->options.growth_percent / 2, 1),
