@@ -27,6 +27,10 @@ count|fail|-DSUM_RULE_ONLY
 count|fail|-DEXT_RULE_ONLY
 count|fail|-DDOWN_FIRST
 count|fail|-DBLIND_ZERO
+count|pass|-DCLAIM
+count|fail|-DCLAIM -DCLAIM_BLIND
+count|fail|-DCLAIM -DCLAIM_LOCAL_LAST
+count|fail|-DCLAIM -DCLAIM_REVOKING
 mark|pass|
 mark|pass|-DGRAPH=5 -DNO_LOG_NEW
 mark|fail|-DGRAPH=3 -DONE_RENDEZVOUS
