@@ -41,13 +41,14 @@ void SettleAll(Nanoseconds patience) {
   uint64_t settled = progress();
   // The batch that was waiting may have been gathered before, the one after it is gathered now.
   const uint64_t last_batch = object::CountReclaimed() + 2;
+  const uint64_t last_left = object::CountSurplusDone() + 2;
   bool reclaimed = false;
   os::Backoff backoff;
   for (;;) {
     const bool waiting = Settle();
     const bool in_hand = object::CountInHand() != 0;
     // Last: what was in hand may have been left by now.
-    const bool surplus = object::DestroySurplus(slot);
+    const bool surplus = object::DestroySurplus(slot) && object::CountSurplusDone() < last_left;
     if (!waiting && !in_hand && !surplus) return;
     const Nanoseconds now = os::Now();
     if (surplus && now - start < kChainPatience) {

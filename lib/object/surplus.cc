@@ -22,7 +22,8 @@ std::atomic<bool> g_finisher{false};
 // Sequentially consistent when left (the bell's contract; release: the links are written), acquire
 // when taken: the dropping thread's last uses come before the destructors.
 std::atomic<Header*> g_left{nullptr};
-Header* g_taken = nullptr;  // finisher only: not yet destroyed
+Header* g_taken = nullptr;        // finisher only: not yet destroyed
+std::atomic<uint64_t> g_done{0};  // batches that have been; relaxed, its writer asks
 
 }  // namespace
 
@@ -50,11 +51,15 @@ void LeaveSurplus(Header* first) {
 }
 
 bool DestroySurplus(Slot* slot) {
+  if (!t_is_finisher) return false;
   if (g_taken == nullptr) g_taken = g_left.exchange(nullptr, std::memory_order_acquire);
   if (g_taken == nullptr) return false;
   g_taken = DestroySome(slot, std::exchange(g_taken, nullptr), kSlice);
+  if (g_taken == nullptr) g_done.fetch_add(1, std::memory_order_relaxed);
   return HasSurplus();
 }
+
+uint64_t CountSurplusDone() { return g_done.load(std::memory_order_relaxed); }
 
 bool HasSurplus() {
   return g_taken != nullptr || g_left.load(std::memory_order_acquire) != nullptr;

@@ -12,6 +12,8 @@
 #ifndef REEF_LIB_OBJECT_SURPLUS_H_
 #define REEF_LIB_OBJECT_SURPLUS_H_
 
+#include <cstdint>
+
 #include "reef/internal/header.h"
 #include "reef/internal/slot.h"
 
@@ -31,9 +33,14 @@ bool CanLeaveSurplus();
 // the caller has listed itself.
 void LeaveSurplus(Header* first);
 
-// The finisher, outside a drain: destroys some thousand objects. True if more waits.
+// The finisher, outside a drain: destroys some thousand objects. True if more waits. Does nothing
+// on other threads.
 bool DestroySurplus(Slot* slot);
+// The finisher.
 bool HasSurplus();
+// How many batches, of what had been left when they were taken, are gone: two more, and so is all
+// that has been left by now.
+uint64_t CountSurplusDone();
 
 }  // namespace reef::object
 

@@ -133,6 +133,23 @@ TEST_F(SurplusTest, LeftObjectsAreRootsUntilTheyAreDestroyed) {
   EXPECT_EQ(ends(), 66);
 }
 
+TEST_F(SurplusTest, TwoBatchesLaterAllThatWasLeftIsGone) {
+  core_.drop_budget = 64;
+  const auto leave = [&](int length) { dropper_.Do([&] { DropRoot(MakeList(length)); }); };
+  leave(10'000);
+  EXPECT_TRUE(DestroySurplus(CurrentSlot()));  // in the middle of a batch
+  leave(1'000);
+  const uint64_t last = CountSurplusDone() + 2;
+  while (CountSurplusDone() < last) {
+    leave(100);  // others go on
+    ASSERT_TRUE(CountSurplusDone() == last || HasSurplus());
+    (void)DestroySurplus(CurrentSlot());
+  }
+  EXPECT_GE(ends(), 11'000);
+  Finish();
+  EXPECT_EQ(UsedBlocks(), 0u);
+}
+
 TEST_F(SurplusTest, DropLaterRunsNoDestructor) {
   constexpr int kLength = 10;
   dropper_.Do([&] { internal::DropExtLater(Header::Of(MakeList(kLength))); });
