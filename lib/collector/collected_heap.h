@@ -54,6 +54,7 @@ struct CollectedHeap {
   memory::SlabBatch quarantine;  // empty slabs that wait for their grace period
   threads::GraceTicket quarantine_ticket = 0;
   int aborts_in_row = 0;
+  bool cut_off = false;  // by a fork: what the last collection condemned may still be there
 
   // Under the collector's mutex.
   uint64_t requested = 0;

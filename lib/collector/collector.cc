@@ -4,11 +4,9 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdlib>
 #include <mutex>
 #include <new>
-#include <shared_mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -17,12 +15,12 @@
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
 #include "lib/collector/report.h"
-#include "lib/memory/heap_table.h"
-#include "lib/memory/thread_cache.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/os/bell.h"
-#include "lib/threads/rendezvous.h"
+#include "lib/os/condition.h"
+#include "lib/os/fork.h"
+#include "lib/os/keep_loaded.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
 #include "reef/internal/slot.h"
@@ -52,11 +50,14 @@ class Collector {
   void Leave(CollectedHeap* heap);
   CollectionReport Request(CollectedHeap* heap, bool emergency);
   void FillStats(CollectedHeap* heap, HeapStats* stats);
-  std::mutex& mutex() { return mutex_; }
+  void HoldForFork();
+  void Release();
+  void BeginAsChild();
 
  private:
   Collector() = default;
   void Start();
+  bool StartThread();
   void StopAtExit();
   void Loop();
   void ParkIfStopping();
@@ -73,7 +74,7 @@ class Collector {
   static void Poll();
 
   std::mutex mutex_;  // the fields below, and the "under the mutex" ones of each heap
-  std::condition_variable changed_;
+  os::Condition changed_;
   std::vector<CollectedHeap*> heaps_;
   bool working_ = false;  // on some heap: none may leave
   bool stopping_ = false;
@@ -86,21 +87,42 @@ class Collector {
   Nanoseconds last_poll_{};
 };
 
-// Never destroyed: it outlives all static and thread_local destructors.
+// Made with the first heap and never destroyed: it outlives all static and thread_local
+// destructors. Release when it may be used, acquire by its users.
+std::atomic<Collector*> g_collector{nullptr};
+constinit std::mutex g_start_mutex;
+
 Collector& Collector::Get() {
+  Collector* collector = g_collector.load(std::memory_order_acquire);
+  if (REEF_LIKELY(collector != nullptr)) return *collector;
+  const std::lock_guard<std::mutex> lock(g_start_mutex);
+  collector = g_collector.load(std::memory_order_relaxed);
+  if (collector != nullptr) return *collector;
   alignas(Collector) static unsigned char storage[sizeof(Collector)];
-  static Collector* collector = [] {
-    auto* fresh = new (storage) Collector;
-    threads::SetThreadEndHook([](internal::Slot* slot) { object::RevokePending(slot, *slot); });
-    fresh->Start();
-    return fresh;
-  }();
+  collector = new (storage) Collector;
+  collector->Start();
   return *collector;
 }
 
 void Collector::Start() {
   heaps_.reserve(internal::kMaxHeaps);
   at_hand_.reserve(internal::kMaxHeaps);
+  threads::SetThreadEndHook([](internal::Slot* slot) { object::RevokePending(slot, *slot); });
+  // Its thread runs this code to the end, also if it came with a library.
+  (void)os::KeepLoaded(reinterpret_cast<const void*>(&collector::Collect));
+  os::SetCollectorStart([] {
+    REEF_CHECK(Get().StartThread(), "the system starts no thread for the collector of a child",
+               "raise the limit on threads (ulimit -u)");
+  });
+  // Before its thread, which must not wait for the mutex that is held here: fork may be waiting for
+  // the thread, and hold that.
+  g_collector.store(this, std::memory_order_release);
+  REEF_CHECK(StartThread(), "the system starts no thread for the collector",
+             "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
+  (void)std::atexit([] { Get().StopAtExit(); });
+}
+
+bool Collector::StartThread() {
   // The thread takes no signals: handlers are the program's.
   sigset_t all;
   sigset_t before;
@@ -113,9 +135,7 @@ void Collector::Start() {
     started = false;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  REEF_CHECK(started, "the system starts no thread for the collector",
-             "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
-  (void)std::atexit([] { Get().StopAtExit(); });
+  return started;
 }
 
 // Parks the thread between two pieces of work, so that it runs no destructors while the program's
@@ -124,6 +144,7 @@ void Collector::StopAtExit() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
   stopping_ = true;
+  parked_ = parked_ || os::IsCollectorAbsent();
   os::RingBellUrgently();
   // Bounded: a destructor that never returns must not keep the process from ending.
   changed_.wait_for(lock, std::chrono::seconds(5), [this] { return parked_; });
@@ -141,6 +162,7 @@ void Collector::Leave(CollectedHeap* heap) {
 }
 
 CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
+  os::StartAbsentCollector();
   std::unique_lock<std::mutex> lock(mutex_);
   if (stopping_) return {};
   const CollectionReport before = heap->totals;
@@ -266,6 +288,8 @@ void Collector::Loop() {
   bool quiet = false;
   for (;;) {
     ParkIfStopping();
+    os::BeginGuardedWork();
+    DestroyHandedOver();  // what a fork has left
     uint64_t ticket = 0;
     bool emergency = false;
     if (CollectedHeap* heap = NextRequest(&ticket, &emergency)) {
@@ -282,6 +306,7 @@ void Collector::Loop() {
       quiet = !Tick(now) && !active;
     }
     EndWork();
+    os::EndGuardedWork();
     if (HasRequest()) continue;
     if (HasSmallWork()) {
       os::Nap(kShortSleep, [] { return Get().HasRequest(); });
@@ -290,6 +315,35 @@ void Collector::Loop() {
       if (os::HasActivity()) quiet = false;
     }
   }
+}
+
+// Held by a thread that forks: after the gate, so that the collector thread holds none of it.
+void Collector::HoldForFork() {
+  mutex_.lock();
+  for (CollectedHeap* heap : heaps_) heap->space->huge_mutex().lock();
+}
+
+void Collector::Release() {
+  for (CollectedHeap* heap : heaps_) heap->space->huge_mutex().unlock();
+  mutex_.unlock();
+}
+
+// In the child, while there is one thread, and no collection is armed any more. Whoever waited for
+// something is gone, and the collector thread with what it had at hand.
+void Collector::BeginAsChild() {
+  t_is_collector = false;
+  working_ = false;
+  parked_ = stopping_;
+  at_hand_.clear();
+  for (CollectedHeap* heap : heaps_) {
+    heap->served = heap->requested;
+    heap->emergency = false;
+    heap->space->ShowAllSegments();
+    // Threads that walked the slabs are gone and still counted in it.
+    new (&heap->layout) std::shared_mutex;
+    if (heap->collecting.exchange(false, std::memory_order_relaxed)) NoteCutOff(heap);
+  }
+  os::NoteCollectorAbsent();
 }
 
 void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
@@ -318,65 +372,19 @@ CollectionReport Collect(CollectedHeap* heap, bool emergency) {
   return Collector::Get().Request(heap, emergency);
 }
 
+void EnterHeap(CollectedHeap* heap) { Collector::Get().Enter(heap); }
+void LeaveHeap(CollectedHeap* heap) { Collector::Get().Leave(heap); }
+
+std::mutex& StartMutex() { return g_start_mutex; }
+bool IsStarted() { return g_collector.load(std::memory_order_acquire) != nullptr; }
+void HoldForFork() { Collector::Get().HoldForFork(); }
+void ReleaseAfterFork() { Collector::Get().Release(); }
+void BeginAsChild() { Collector::Get().BeginAsChild(); }
+
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
 
 bool IsCollecting(const CollectedHeap* heap) {
   return heap->collecting.load(std::memory_order_relaxed);
-}
-
-std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
-                                        const CollectorOptions& options) {
-  // The table of threads before the region, which takes what addresses there are.
-  (void)internal::CurrentSlot();
-  std::unique_ptr<CollectedHeap> heap(new (std::nothrow) CollectedHeap);
-  if (heap == nullptr) return nullptr;
-  heap->core = core;
-  heap->options = options;
-  heap->space = Space::Create(core, memory);
-  if (heap->space == nullptr) return nullptr;
-  core->collected = heap.get();
-  // The core may have served another heap before.
-  core->black.store(1, std::memory_order_relaxed);
-  core->birth.store(
-      (uint64_t{1} << internal::kColourShift) |
-          (static_cast<uint64_t>(internal::Stage::kBuilding) << internal::kStageShift),
-      std::memory_order_release);
-  heap->pacing.ended = os::Now();
-  heap->pacing.suspects = CountSuspects();
-  Collector::Get().Enter(heap.get());
-  return heap;
-}
-
-namespace {
-
-uint64_t CountObjects(CollectedHeap* heap) {
-  uint64_t objects = 0;
-  const std::shared_lock<std::shared_mutex> lock(heap->layout);
-  heap->space->ForEachSlab([&objects](const Slab& slab) {
-    if (slab.kind != internal::SlabKind::kRaw) objects += Space::UsedBlocks(slab);
-  });
-  return objects;
-}
-
-}  // namespace
-
-uint64_t CloseHeap(CollectedHeap* heap) {
-  (void)Collector::Get().Request(heap, true);
-  // An object's destructor may have told the program that it is gone while its thread is still
-  // about to return the block.
-  const Nanoseconds deadline = os::Now() + milliseconds(100);
-  os::Backoff backoff;
-  uint64_t objects = CountObjects(heap);
-  for (; objects != 0 && os::Now() < deadline; objects = CountObjects(heap)) backoff.Pause();
-  if (objects != 0) return objects;
-  Collector::Get().Leave(heap);
-  // Nor is anyone in the middle of returning the last block: that is a bracket.
-  threads::Rendezvous();
-  threads::ForEachSlot(
-      [heap](internal::Slot& slot) { memory::DropCache(&slot, heap->space.get()); });
-  memory::RemoveHeap(heap->core);
-  heap->space.reset();
-  return 0;
 }
 
 }  // namespace reef::collector

@@ -2,10 +2,10 @@
 
 #include <new>
 
+#include "lib/collector/housekeeping.h"
 #include "lib/collector/parallel.h"
 #include "lib/collector/roots.h"
 #include "lib/collector/sweeper.h"
-#include "lib/object/dying.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
 #include "lib/threads/log.h"
@@ -33,21 +33,11 @@ uint64_t BirthWord(uint8_t colour) {
          (static_cast<uint64_t>(Stage::kBuilding) << kStageShift);
 }
 
-// Objects that were dying under a marker's hands; no batch is published now.
-void DestroyHandedOver() {
-  internal::Slot* slot = internal::CurrentSlot();
-  for (Header *header = threads::TakeHandedOver(), *next; header != nullptr; header = next) {
-    next = header->Link();
-    object::PushDying(slot, header);
-  }
-  object::Drain(slot);
-}
-
 // Between the batches of the only marker.
 Marker::Poll g_poll = nullptr;
 void PollAndDestroy() {
   g_poll();
-  if (threads::AnyHandedOver()) DestroyHandedOver();
+  DestroyHandedOver();
 }
 
 // By the first of several markers, which runs inside oneTBB: what destructors do there must not
@@ -162,7 +152,10 @@ void Cycle::Mark() {
   } while (TakeLogs() && !Failed());
 }
 
-void Cycle::Condemn() { collector::Condemn(*heap_->space, black_, &report_); }
+void Cycle::Condemn() {
+  collector::Condemn(*heap_->space, black_, &report_, heap_->cut_off);
+  heap_->cut_off = false;
+}
 
 void Cycle::Disarm() {
   g_mode.store(threads::IdleMode(), std::memory_order_release);
@@ -177,6 +170,11 @@ CollectionReport Cycle::Run() {
   const Nanoseconds start = os::Now();
   phase_start_ = start;
   report_.cycles = 1;
+  constexpr int kMostAborts = kMaxColour - 10;
+  if (heap_->aborts_in_row >= kMostAborts) {
+    RepaintAll(*heap_->space);
+    heap_->aborts_in_row = 0;
+  }
   if (!Arm()) {
     report_.aborted = 1;
     return report_;
@@ -192,11 +190,7 @@ CollectionReport Cycle::Run() {
   if (Failed()) {
     report_.aborted = 1;
     Disarm();
-    constexpr int kMostAborts = kMaxColour - 10;
-    if (++heap_->aborts_in_row >= kMostAborts) {
-      RepaintAll(*heap_->space);
-      heap_->aborts_in_row = 0;
-    }
+    ++heap_->aborts_in_row;
   } else {
     heap_->aborts_in_row = 0;
     internal::Slot* slot = internal::CurrentSlot();

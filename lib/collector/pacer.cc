@@ -60,4 +60,10 @@ void NoteCollection(CollectedHeap* heap, const CollectionReport& report, uint64_
                                      heap->options.growth_percent * 4);
 }
 
+void NoteCutOff(CollectedHeap* heap) {
+  heap->cut_off = true;
+  heap->pacing.due = true;
+  ++heap->aborts_in_row;
+}
+
 }  // namespace reef::collector

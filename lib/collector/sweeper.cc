@@ -4,6 +4,7 @@
 #include "lib/object/dying.h"
 #include "lib/object/revocation.h"
 #include "lib/os/chaos.h"
+#include "lib/os/fork.h"
 #include "reef/internal/count.h"
 #include "reef/internal/poison.h"
 #include "reef/internal/type_info.h"
@@ -89,7 +90,7 @@ void FreeSlabGarbage(Slab& slab, uint8_t black, Slot* slot) {
 
 }  // namespace
 
-void Condemn(const Space& space, uint8_t black, CollectionReport* report) {
+void Condemn(const Space& space, uint8_t black, CollectionReport* report, bool resume) {
   ForEachTracedSlab(space, [&](Slab& slab) {
     uint64_t found = 0;
     const size_t ahead = 8 * slab.block_bytes;
@@ -97,7 +98,8 @@ void Condemn(const Space& space, uint8_t black, CollectionReport* report) {
       __builtin_prefetch(reinterpret_cast<const char*>(header) + ahead);
       // The stage first (acquire): a block that is born in between is LIVE only after its colour
       // was written, and that is black.
-      if (header->GetStage() != Stage::kLive || header->Colour() == black || IsDead(header)) return;
+      if (header->GetStage() != Stage::kLive || header->Colour() == black) return;
+      if (IsDead(header) && !resume) return;
       REEF_DCHECK(!IsRoot(header), "a root was condemned", "this is a bug in Reef's marking");
       // No live header: a handle that its destructor makes must not count as an owner.
       header->SetLocal(0);
@@ -126,11 +128,15 @@ void ClearGarbage(const Space& space, uint8_t black, Slot* slot) {
 
 void FreeGarbage(const Space& space, uint8_t black, Slot* slot, void (*poll)()) {
   REEF_CHAOS_POINT("garbage cleared, not yet freed");
-  object::Drain(slot);
+  {
+    const os::ForkWindow window;
+    object::Drain(slot);
+  }
   ForEachTracedSlab(space, [&](Slab& slab) {
     if (!slab.has_garbage) return;
     slab.has_garbage = false;
     poll();
+    const os::ForkWindow window;
     FreeSlabGarbage(slab, black, slot);
   });
 }

@@ -14,8 +14,9 @@
 
 namespace reef::collector {
 
-// Adds to report->objects and report->bytes.
-void Condemn(const Space& space, uint8_t black, CollectionReport* report);
+// Adds to report->objects and report->bytes. `resume`: what another collection condemned and a fork
+// kept it from freeing is condemned still.
+void Condemn(const Space& space, uint8_t black, CollectionReport* report, bool resume = false);
 void ClearGarbage(const Space& space, uint8_t black, internal::Slot* slot);
 // `poll` is called between slabs.
 void FreeGarbage(const Space& space, uint8_t black, internal::Slot* slot, void (*poll)());

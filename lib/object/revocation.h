@@ -46,6 +46,8 @@ uint64_t CountSettled();
 // Entries that wait; those of them whose owner stood in the middle of an operation. Snapshots.
 uint64_t CountPending();
 uint64_t CountLeftOver();
+// The child of a fork: a lost thread may have counted an entry and not stored it, or the reverse.
+void RecountLeftOver();
 
 }  // namespace reef::object
 

@@ -24,16 +24,13 @@ struct Pool {
   uint32_t count = 0;
 };
 
-Pool& ThePool() {
-  alignas(Pool) static unsigned char storage[sizeof(Pool)];
-  static Pool* pool = new (storage) Pool;
-  return *pool;
-}
+// Neither constructed nor destroyed at run time: a fork cannot come in between.
+constinit Pool g_pool;
 
 // Reuses the chunk's field for the pool's own list.
 LogChunk* TakeChunk() {
   {
-    Pool& pool = ThePool();
+    Pool& pool = g_pool;
     const std::lock_guard<std::mutex> lock(pool.mutex);
     if (LogChunk* chunk = pool.first) {
       pool.first = chunk->pool_next;
@@ -47,7 +44,7 @@ LogChunk* TakeChunk() {
 
 void PutChunk(LogChunk* chunk) {
   {
-    Pool& pool = ThePool();
+    Pool& pool = g_pool;
     const std::lock_guard<std::mutex> lock(pool.mutex);
     if (pool.count < kMaxPooled) {
       chunk->pool_next = pool.first;
@@ -60,6 +57,8 @@ void PutChunk(LogChunk* chunk) {
 }
 
 }  // namespace
+
+std::mutex& LogPoolMutex() { return g_pool.mutex; }
 
 LogChunk* PassChunk(Slot& slot, LogChunk* chunk) {
   LogChunk* next = chunk->next.load(std::memory_order_acquire);

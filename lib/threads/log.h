@@ -8,6 +8,7 @@
 #define REEF_LIB_THREADS_LOG_H_
 
 #include <cstdint>
+#include <mutex>
 
 #include "reef/internal/header.h"
 #include "reef/internal/slot.h"
@@ -26,6 +27,9 @@ uint64_t TakeLog(Slot& slot, Function function);
 void DiscardLogs();
 // True if some thread found no memory for its log since the last DiscardLogs.
 bool AnyLogLost();
+
+// For fork, which holds it meanwhile.
+std::mutex& LogPoolMutex();
 
 // A chunk for reading on: the one after `chunk`, which goes back to the pool.
 internal::LogChunk* PassChunk(Slot& slot, internal::LogChunk* chunk);

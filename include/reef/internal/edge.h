@@ -102,8 +102,10 @@ class Edge {
         LogIfWhite(bracket, Header::Of(payload));
         if (old != nullptr) LogIfWhite(bracket, Header::Of(old));
       }
-      target_.store(payload, std::memory_order_release);
+      // In this order, here and in MoveFrom: a thread that a fork cuts off in between leaves too
+      // few edges for what is counted, never too many. A marker that finds neither has the log.
       from.target_.store(nullptr, std::memory_order_release);
+      target_.store(payload, std::memory_order_release);
       CountSuspect(slot);
       if (old != nullptr) due = DropHeap(bracket, Header::Of(old));
     }
@@ -119,8 +121,8 @@ class Edge {
     const Bracket bracket(slot);
     Header* header = Header::Of(payload);
     if (REEF_UNLIKELY(bracket.armed())) LogIfWhite(bracket, header);
-    target_.store(payload, std::memory_order_release);
     from.target_.store(nullptr, std::memory_order_release);
+    target_.store(payload, std::memory_order_release);
     CountSuspect(slot);
   }
 
