@@ -59,6 +59,9 @@ absl::Status CheckOptions(const HeapOptions& options) {
   if (options.marker_threads < 1 || options.marker_threads > threads::kMaxMarkers) {
     return wrong("marker_threads", "1 to 16", options.marker_threads);
   }
+  if (options.end != HeapEnd::kReport && options.end != HeapEnd::kLeak) {
+    return wrong("end", "a HeapEnd", static_cast<int>(options.end));
+  }
   return absl::OkStatus();
 }
 
@@ -173,10 +176,11 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& options) {
         "the system refuses to reserve 64 MiB of addresses for a heap (ulimit -v?)");
   }
   (void)collected.release();  // by ~Heap
-  return std::unique_ptr<Heap>(new Heap(core));
+  return std::unique_ptr<Heap>(new Heap(core, options.end));
 }
 
 Heap::~Heap() {
+  if (end_ == HeapEnd::kLeak) return;
   const char* why = collector::WhyNotCollect();
   REEF_CHECK(why == nullptr, "a Heap was destroyed where a collection cannot be waited for",
              "not inside a ReadScope, nor by a constructor or destructor of a managed object");

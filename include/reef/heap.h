@@ -30,6 +30,17 @@
 
 namespace reef {
 
+// What the destructor of a Heap does about objects that are still referred to. In any case they
+// stay valid, and their memory stays until the process ends.
+enum class HeapEnd {
+  // Collects first, returns all memory if nothing is left, and otherwise says on stderr how much
+  // is.
+  kReport,
+  // Nothing: returns at once, collects nothing and reports nothing, also if nothing is referred to.
+  // For heaps that end with the process. Their objects go on to be counted and collected.
+  kLeak,
+};
+
 struct HeapOptions {
   // Addresses to reserve, in bytes; rounded up to 4 MiB. Where the system refuses, Create tries
   // less, down to 64 MiB. No memory is used by it.
@@ -49,6 +60,8 @@ struct HeapOptions {
   int collector_cpu_percent = 25;
   // Threads that mark, 1 to 16. More than one uses oneTBB.
   int marker_threads = 1;
+  // What ~Heap does about objects that are still referred to.
+  HeapEnd end = HeapEnd::kReport;
 };
 
 class Heap {
@@ -57,8 +70,11 @@ class Heap {
   // or more than 255 heaps).
   static absl::StatusOr<std::unique_ptr<Heap>> Create(const HeapOptions& options = {});
 
-  // Collects, then returns all memory. Objects that are still referred to are reported on stderr
-  // and stay valid: the memory then stays until the process ends. No thread may allocate meanwhile.
+  // As HeapOptions::end says. With kReport: collects, then returns all memory. Objects that are
+  // still referred to are reported on stderr and stay valid: the memory then stays until the
+  // process ends. No thread may allocate meanwhile; and not where a collection cannot be waited for
+  // (in a ReadScope, a constructor or destructor of a managed object): aborts. With kLeak:
+  // anywhere, O(1).
   ~Heap();
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
@@ -114,10 +130,11 @@ class Heap {
 
  private:
   friend Heap& DefaultHeap();
-  explicit Heap(internal::HeapCore* core) : core_(core) {}
+  explicit Heap(internal::HeapCore* core, HeapEnd end = HeapEnd::kLeak) : core_(core), end_(end) {}
   static absl::Status ExhaustedError(size_t bytes);
 
   internal::HeapCore* const core_;
+  const HeapEnd end_;
 };
 
 // The process-wide heap: made on first use with default options, never destroyed, so that statics
