@@ -244,7 +244,7 @@ CollectionReport Cycle::Run() {
     Disarm();
     Pass(Step::kDoorOpen);
     StartPhase(Phase::kClear);
-    RunCallbacks(*heap_->space, black_, slot, cells_);
+    RunCallbacks(*heap_->space, black_, cells_);
     Pass(Step::kCallbacksRun);
     if (report_.objects != 0) ClearGarbage(*heap_->space, black_, slot, poll_);
     Pass(Step::kCleared);

@@ -92,8 +92,7 @@ void ClearedCells::Add(Header* header) {
   last = cell;
 }
 
-void RunCallbacks(const Space& space, uint8_t black, internal::Slot* slot,
-                  const ClearedCells& cells) {
+void RunCallbacks(const Space& space, uint8_t black, const ClearedCells& cells) {
   // All of the cancelling before the first call: a callback may end handles, and make new objects.
   for (internal::WeakCell* cell = cells.first; cell != nullptr; cell = cell->next) {
     WeakRecord* record = cell->records.load(std::memory_order_acquire);
@@ -105,7 +104,7 @@ void RunCallbacks(const Space& space, uint8_t black, internal::Slot* slot,
   }
   for (internal::WeakCell *cell = cells.first, *next; cell != nullptr; cell = next) {
     next = cell->next;
-    object::EndCell(slot, space.core(), cell);
+    object::EndCell(space.core(), cell);
   }
 }
 

@@ -45,8 +45,7 @@ struct ClearedCells {
 };
 
 // Runs their callbacks. The garbage is condemned and not yet cleared; no collection is armed.
-void RunCallbacks(const Space& space, uint8_t black, internal::Slot* slot,
-                  const ClearedCells& cells);
+void RunCallbacks(const Space& space, uint8_t black, const ClearedCells& cells);
 
 }  // namespace reef::collector
 

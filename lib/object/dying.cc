@@ -59,7 +59,7 @@ REEF_NOINLINE void DestroyWithCell(Slot* slot, Header* header) {
     FreeObject(slot, header);
     return;
   }
-  EndWeak(slot, header);
+  EndWeak(header);
   if (!RunDestructor(slot, header)) return;
   header->SetStage(Stage::kFree);
   internal::PoisonBlock(header);
@@ -156,7 +156,7 @@ void FreeUnborn(Header* header) {
   if (REEF_UNLIKELY((seen & kWeak) != 0)) {
     header->SetLocal(0);
     header->SetShared(kSharedInit | kMerged | kDead | kWeak);
-    object::EndWeak(slot, header);
+    object::EndWeak(header);
     header->SetStage(Stage::kFree);
     object::Retire(slot, header);
     return;

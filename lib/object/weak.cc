@@ -87,15 +87,15 @@ WeakCell* DetachCell(Header* header) {
   return cell;
 }
 
-void EndCell(Slot* /*slot*/, const HeapCore* core, WeakCell* cell) {
+void EndCell(const HeapCore* core, WeakCell* cell) {
   // Acquire: the records are written. Nobody adds one any more: that takes a reference.
   RunRecords(core, cell->records.exchange(nullptr, std::memory_order_acquire));
   internal::ReleaseCell(cell);
 }
 
-void EndWeak(Slot* slot, Header* header) {
+void EndWeak(Header* header) {
   WeakCell* cell = DetachCell(header);
-  if (cell != nullptr) EndCell(slot, internal::SegmentOf(header)->core, cell);
+  if (cell != nullptr) EndCell(internal::SegmentOf(header)->core, cell);
 }
 
 }  // namespace reef::object

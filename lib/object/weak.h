@@ -22,9 +22,9 @@ using internal::WeakCell;
 // Clears the cell of a DEAD object and takes it out of the table; null if there is none (any more).
 [[nodiscard]] WeakCell* DetachCell(Header* header);
 // Runs the callbacks of a detached cell and lets it go. Outside brackets.
-void EndCell(Slot* slot, const internal::HeapCore* core, WeakCell* cell);
+void EndCell(const internal::HeapCore* core, WeakCell* cell);
 // Both, for a counted death.
-void EndWeak(Slot* slot, Header* header);
+void EndWeak(Header* header);
 
 // The block of a destroyed object that had a cell, which waits for its grace period.
 inline bool IsWaitingBlock(const Header* header) {
