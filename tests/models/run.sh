@@ -8,7 +8,7 @@
 # REEF_MODEL_JOBS: runs at a time (2). REEF_MODEL_SECONDS: the longest a run may take (300).
 set -eu
 
-models=(count roots mark rendezvous hazard grace published peeked weak door bell orphans slab)
+models=(count roots mark rendezvous hazard grace published peeked weak door clear bell orphans slab)
 
 # model | expected | switches
 runs() {
@@ -171,6 +171,18 @@ door|fail|-DFINALIZABLE=1 -DFINALIZE_LATE
 door|fail|-DFINALIZABLE=1 -DFINALIZE_UNTRACED
 door|fail|-DFINALIZABLE=1 -DFINALIZE_TWICE
 door|fail|-DGRAPH=0 -DOPS0=0 -DCYCLES=2 -DFINALIZABLE=1 -DFINALIZE_NO_EXT
+clear|pass|
+clear|pass|-DNO_DEAD_TEST
+clear|fail|-DCOLOUR_FIRST
+clear|fail|-DNO_COLOUR_TEST
+clear|fail|-DBY_COLOUR
+clear|fail|-DCOUNT_GARBAGE
+clear|fail|-DFREE_AS_CLEARED
+clear|fail|-DFREE_UNCLEARED
+clear|fail|-DFREE_LATE
+clear|fail|-DBLIND_DROP
+clear|fail|-DQUEUED_HEAP
+clear|fail|-DCLEAR_LATE
 bell|pass|-DREQUESTS=1
 bell|pass|-DENTRIES=1 -DREQUESTS=1 -DAWAKE_PLAIN
 bell|fail|-DPLAIN_PUBLISH
