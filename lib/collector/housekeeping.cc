@@ -1,5 +1,6 @@
 #include "lib/collector/housekeeping.h"
 
+#include <atomic>
 #include <mutex>
 #include <shared_mutex>
 
@@ -20,6 +21,12 @@ constexpr Nanoseconds kChainPatience = std::chrono::seconds(10);
 void Purge(CollectedHeap* heap, bool all) {
   const std::unique_lock<std::shared_mutex> lock(heap->layout);
   heap->space->Purge(all);
+}
+
+memory::ThreadCache* CacheOfOwner(uint32_t owner, uint32_t heap) {
+  internal::Slot* slot = threads::SlotAt(owner - 1);
+  // Acquire: a slab is owned by a thread that has made its cache.
+  return std::atomic_ref<memory::ThreadCache*>(slot->caches[heap]).load(std::memory_order_acquire);
 }
 
 }  // namespace
@@ -76,6 +83,7 @@ bool ReturnMemory(CollectedHeap* heap) {
   if (heap->space->HasEmpty()) {
     const std::unique_lock<std::shared_mutex> lock(heap->layout);
     heap->quarantine = heap->space->TakeEmpty();
+    heap->space->TakeKeptEmpty(&heap->quarantine, &CacheOfOwner);
     if (heap->quarantine.count != 0) heap->quarantine_ticket = threads::TakeGraceTicket();
   }
   if (heap->space->HasUnpurged()) Purge(heap, false);

@@ -7,6 +7,7 @@
 // system makes huge pages of madvised ranges in the background, and would fill the holes again.
 #include <bit>
 
+#include "lib/memory/places.h"
 #include "lib/memory/space.h"
 #include "lib/os/chaos.h"
 #include "lib/os/pages.h"
@@ -16,15 +17,36 @@ namespace reef::memory {
 using internal::kSlabBytes;
 using internal::kSlabsPerSegment;
 
+void Space::AddTo(SlabBatch* batch, Slab* slab) {
+  slab->next.store(batch->first == nullptr ? 0 : NumberOf(base_, batch->first),
+                   std::memory_order_relaxed);
+  batch->first = slab;
+  ++batch->count;
+}
+
+void Space::TakeKeptEmpty(SlabBatch* batch, CacheFunction cache_of) {
+  const uint32_t segments = high_.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < segments; ++i) {
+    if (kept_empty_[i].load(std::memory_order_relaxed) == 0) continue;
+    uint64_t bits = kept_empty_[i].exchange(0, std::memory_order_relaxed);
+    // Noted in an earlier use of the segment.
+    if (use_[i].load(std::memory_order_acquire) != SegmentUse::kSlabs) continue;
+    for (; bits != 0; bits &= bits - 1) {
+      Slab* slab = &SegmentAt(i)->slabs[std::countr_zero(bits)];
+      // The slab may have another layout by now (acquire), or another owner: then it stands in no
+      // place of that cache.
+      if (!slab->formatted.load(std::memory_order_acquire)) continue;
+      const uint32_t owner = slab->owner.load(std::memory_order_relaxed);
+      if (owner != 0 && TakeOutEmpty(cache_of(owner, core_->index), slab)) AddTo(batch, slab);
+    }
+  }
+}
+
 SlabBatch Space::TakeEmpty() {
   SlabBatch batch;
-  const auto add = [&](Slab* slab) {
-    slab->next.store(batch.first == nullptr ? 0 : NumberOf(base_, batch.first),
-                     std::memory_order_relaxed);
-    batch.first = slab;
-    ++batch.count;
-  };
-  if (!empty_hint_.exchange(false, std::memory_order_relaxed)) return batch;
+  const auto add = [&](Slab* slab) { AddTo(&batch, slab); };
+  // Acquire: what was noted before the hint (kept_empty_).
+  if (!empty_hint_.exchange(false, std::memory_order_acquire)) return batch;
   for (auto& kind : available_) {
     for (auto& stack : kind) {
       for (Slab *slab = stack.PopAll(base_), *next; slab != nullptr; slab = next) {

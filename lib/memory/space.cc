@@ -10,19 +10,7 @@ namespace reef::internal {
 
 Slab g_empty_slab;
 
-namespace {
-
-constexpr ThreadCache EmptyCache() {
-  ThreadCache cache{};
-  for (auto& kind : cache.current) {
-    for (auto& slab : kind) slab = &g_empty_slab;
-  }
-  return cache;
-}
-
-}  // namespace
-
-constinit ThreadCache g_empty_cache = EmptyCache();
+constinit ThreadCache g_empty_cache;
 
 }  // namespace reef::internal
 
@@ -58,7 +46,7 @@ bool Space::Initialise(const SpaceOptions& options) {
   segments_ = static_cast<uint32_t>(bytes / kSegmentBytes);
 
   const size_t words = (segments_ + 63) / 64;
-  const size_t per_segment = 3 * sizeof(uint64_t) + sizeof(SegmentUse);
+  const size_t per_segment = 4 * sizeof(uint64_t) + sizeof(SegmentUse);
   table_bytes_ = 2 * words * sizeof(uint64_t) + segments_ * per_segment;
   table_bytes_ = (table_bytes_ + os::kPageBytes - 1) / os::kPageBytes * os::kPageBytes;
   tables_ = os::Reserve(table_bytes_, os::kPageBytes);
@@ -67,7 +55,8 @@ bool Space::Initialise(const SpaceOptions& options) {
   free_ = static_cast<Word*>(tables_);
   dirty_ = free_ + segments_;
   aged_ = reinterpret_cast<uint64_t*>(dirty_ + segments_);
-  summary_ = reinterpret_cast<Word*>(aged_ + segments_);
+  kept_empty_ = reinterpret_cast<Word*>(aged_ + segments_);
+  summary_ = kept_empty_ + segments_;
   unused_ = summary_ + words;
   use_ = reinterpret_cast<std::atomic<SegmentUse>*>(unused_ + words);
   for (uint32_t i = 0; i < segments_; ++i) {
@@ -99,6 +88,13 @@ void Space::DropWeakTable(Slab* slab) {
 void Space::NoteEmpty() {
   empty_hint_.store(true, std::memory_order_seq_cst);
   os::NoteActivity();
+}
+
+void Space::NoteKeptEmpty(const Slab* slab) {
+  const uint32_t place = NumberOf(base_, slab) - 1;
+  kept_empty_[place / internal::kSlabsPerSegment].fetch_or(
+      uint64_t{1} << place % internal::kSlabsPerSegment, std::memory_order_relaxed);
+  NoteEmpty();
 }
 
 uint64_t Space::UsedBlocks(const Slab& slab) {

@@ -67,6 +67,8 @@ class Space {
   void FreeRun(internal::Slot* slot, Slab* slab);
   // A hint for the collector thread that an available slab has become empty.
   void NoteEmpty();
+  // The same of a slab that a thread keeps. It may have another layout already.
+  void NoteKeptEmpty(const Slab* slab);
   // The slab that an address of the region lies in; null if it serves nothing, and inside the tail
   // of a huge run, where there is no record.
   const Slab* SlabAround(uintptr_t address) const;
@@ -77,6 +79,10 @@ class Space {
   // --- collector thread ---
   // Takes empty slabs and freed runs off their lists; they may be inspected as before.
   SlabBatch TakeEmpty();
+  // Adds empty slabs that threads keep, of those that were noted. `cache_of(owner, heap)` is the
+  // cache of the slot that a slab names as its owner.
+  using CacheFunction = internal::ThreadCache* (*)(uint32_t owner, uint32_t heap);
+  void TakeKeptEmpty(SlabBatch* batch, CacheFunction cache_of);
   // Makes them free for any use. The caller has waited for the grace period, and nothing is marked.
   void ReturnToSupply(const SlabBatch& batch);
   // Gives the memory of free slabs back that were already free at the last call (or of all).
@@ -144,6 +150,7 @@ class Space {
   void FormatRun(Slab* slab, SlabKind kind, uint32_t slabs, uint32_t first);
   void CloseHuge(Slab* slab);
   // purge.cc
+  void AddTo(SlabBatch* batch, Slab* slab);
   void PurgeSegment(uint32_t segment, bool all);
   void CloseSegment(uint32_t segment);
 
@@ -157,10 +164,11 @@ class Space {
   size_t table_bytes_ = 0;
   void* tables_ = nullptr;
   Word* free_ = nullptr;  // per segment: its free slabs. Acquire by takers, release by the returner
-  Word* dirty_ = nullptr;     // per segment: free slabs whose memory was not given back
-  uint64_t* aged_ = nullptr;  // per segment, collector thread: dirty at the last purge as well
-  Word* summary_ = nullptr;   // a bit per segment with free slabs; a hint, set after the fact
-  Word* unused_ = nullptr;    // a bit per segment that no use has begun of
+  Word* dirty_ = nullptr;       // per segment: free slabs whose memory was not given back
+  uint64_t* aged_ = nullptr;    // per segment, collector thread: dirty at the last purge as well
+  Word* kept_empty_ = nullptr;  // per segment: noted by NoteKeptEmpty; relaxed, before empty_hint_
+  Word* summary_ = nullptr;     // a bit per segment with free slabs; a hint, set after the fact
+  Word* unused_ = nullptr;      // a bit per segment that no use has begun of
   std::atomic<SegmentUse>* use_ = nullptr;
   std::atomic<uint32_t> high_{0};       // segments ever used
   std::atomic<uint64_t> committed_{0};  // slabs in use, cached or dirty; relaxed, it only limits

@@ -1,5 +1,8 @@
 #include "lib/memory/thread_cache.h"
 
+#include <atomic>
+
+#include "lib/memory/places.h"
 #include "lib/os/bell.h"
 #include "lib/os/chaos.h"
 #include "lib/os/pages.h"
@@ -13,7 +16,6 @@ using internal::Header;
 using internal::kClasses;
 using internal::kKinds;
 using internal::kLinkMask;
-using internal::kPartialSlabs;
 using internal::kPinned;
 using internal::kRemoteCountShift;
 using internal::kRemoteFull;
@@ -27,8 +29,9 @@ namespace {
 constexpr size_t kCacheBytes =
     (sizeof(ThreadCache) + os::kPageBytes - 1) / os::kPageBytes * os::kPageBytes;
 
+// Release: what the owner did to the free list comes before another's look at an empty slab.
 void AddUsed(Slab* slab, uint32_t delta) {
-  slab->used.store(slab->used.load(std::memory_order_relaxed) + delta, std::memory_order_relaxed);
+  slab->used.store(slab->used.load(std::memory_order_relaxed) + delta, std::memory_order_release);
 }
 
 void* HeadOf(uint64_t remote) { return reinterpret_cast<void*>(remote & kLinkMask); }
@@ -90,37 +93,30 @@ void Release(Space* space, Slab* slab) {
   space->PushAvailable(slab, RemoteCount(remote) == used);
 }
 
-void RemovePartial(ThreadCache* cache, Slab* slab) {
-  auto& slabs = cache->partial[static_cast<int>(slab->kind)][slab->size_class];
-  uint8_t& count = cache->partials[static_cast<int>(slab->kind)][slab->size_class];
-  for (uint8_t i = 0; i < count; ++i) {
-    if (slabs[i] != slab) continue;
-    slabs[i] = slabs[--count];
-    return;
-  }
-}
-
 // A full slab of which this thread frees blocks becomes its own, if it keeps few.
 bool Claim(Slot* slot, Slab* slab) {
   ThreadCache* cache = slot->caches[internal::SegmentOf(slab)->core->index];
   if (cache == &g_empty_cache) return false;
-  uint8_t& count = cache->partials[static_cast<int>(slab->kind)][slab->size_class];
-  if (count == kPartialSlabs) return false;
+  Place* place = PlaceFor(cache, slab);
+  if (place == nullptr) return false;
   uint64_t expected = kRemoteFull;
   if (!slab->remote.compare_exchange_strong(expected, 0, std::memory_order_acq_rel,
                                             std::memory_order_relaxed)) {
     return false;
   }
   Own(slot, slab);
-  cache->partial[static_cast<int>(slab->kind)][slab->size_class][count++] = slab;
+  Keep(place, slab);
   return true;
 }
 
 // One of the thread's slabs, not its current one (whose `used` includes kPinned), has become empty.
+// In a bracket: the collector thread may be taking it, which leaves the layout as it is until then.
 void GiveUpEmpty(Slot* slot, Slab* slab) {
   const internal::HeapCore* core = internal::SegmentOf(slab)->core;
-  RemovePartial(slot->caches[core->index], slab);
-  Release(Space::Of(core), slab);
+  Space* space = Space::Of(core);
+  if (TakeOut(slot->caches[core->index], slab)) return Release(space, slab);
+  // The collector thread is looking at it, and may have found the last block in use: once more.
+  space->NoteKeptEmpty(slab);
 }
 
 }  // namespace
@@ -134,26 +130,23 @@ ThreadCache* CacheOf(Slot* slot, Space* space) {
     for (auto& slab : kind) slab = &g_empty_slab;
   }
   fresh->core = space->core();
-  cache = fresh;
-  return cache;
+  // Release: the collector thread may look at its places.
+  std::atomic_ref<ThreadCache*>(cache).store(fresh, std::memory_order_release);
+  return fresh;
 }
 
 void* Refill(Slot* slot, Space* space, SlabKind kind, int size_class) {
   ThreadCache* cache = CacheOf(slot, space);
   if (cache == nullptr) return nullptr;
   Slab*& current = cache->current[static_cast<int>(kind)][size_class];
-  auto& partial = cache->partial[static_cast<int>(kind)][size_class];
-  uint8_t& partials = cache->partials[static_cast<int>(kind)][size_class];
   for (;;) {
     if (current != &g_empty_slab) {
       if (HasBlock(current)) return PopBlock(cache, kind, size_class);
       if (!Leave(slot, current)) continue;
       current = &g_empty_slab;
     }
-    Slab* next = nullptr;
-    if (partials != 0) {
-      next = partial[--partials];
-    } else {
+    Slab* next = TakeOutAny(cache, kind, size_class);
+    if (next == nullptr) {
       next = space->PopAvailable(kind, size_class);
       if (next == nullptr) next = space->TakeSlab(kind, size_class);
       if (next == nullptr) return nullptr;
@@ -182,6 +175,7 @@ void FreeChain(Slot* slot, Slab* slab, void* first, void* last, uint32_t count) 
     LinkOf(last, slab->link_offset) = HeadOf(seen);
     // Both read before the push: afterwards the slab may be another's, or of another class.
     const bool empty = total == slab->used.load(std::memory_order_relaxed);
+    const bool kept = slab->owner.load(std::memory_order_relaxed) != 0;
     Space* space = Space::Of(slab);
     const uint64_t pushed =
         (uint64_t{total} << kRemoteCountShift) | reinterpret_cast<uintptr_t>(first);
@@ -192,6 +186,8 @@ void FreeChain(Slot* slot, Slab* slab, void* first, void* last, uint32_t count) 
                                            std::memory_order_relaxed)) {
       if (was_full) {
         space->PushAvailable(slab, empty);
+      } else if (empty && kept) {
+        space->NoteKeptEmpty(slab);
       } else if (empty) {
         space->NoteEmpty();
       }
@@ -215,8 +211,9 @@ void ReleaseSlabs(Slot* slot, Space* space) {
           Release(space, slab);
         }
       }
-      uint8_t& partials = cache->partials[kind][size_class];
-      while (partials != 0) Release(space, cache->partial[kind][size_class][--partials]);
+      while (Slab* slab = TakeOutAny(cache, static_cast<SlabKind>(kind), size_class)) {
+        Release(space, slab);
+      }
     }
   }
   // A thread that freed a slab's last block just before could not know that it would be listed.
@@ -244,7 +241,7 @@ void FreeBlockSlow(Slot* slot, Slab* slab, void* block) {
 
 void SlabRanEmpty(Slot* slot, Slab* slab) {
   const QuietBracket bracket(slot);
-  slab->used.store(0, std::memory_order_relaxed);
+  slab->used.store(0, std::memory_order_release);  // as in FreeBlock
   memory::GiveUpEmpty(slot, slab);
 }
 

@@ -8,8 +8,8 @@
 // its blocks takes that value away by compare-exchange and thereby has the slab to itself: it
 // becomes the owner if it keeps few partly free slabs, so that a thread that frees what it made
 // does so without atomics; otherwise it lists the slab as available. So nothing depends on a
-// sleeping thread, which withholds at most kPartialSlabs + 1 slabs of a class. (Model:
-// tests/models/slab.pml.)
+// sleeping thread, which withholds at most its current slab of each class, and others of which some
+// block is in use (lib/memory/places.h). (Model: tests/models/slab.pml.)
 //
 // Frees that may give a slab to the heap are brackets, so that the end of the heap can wait for
 // them.

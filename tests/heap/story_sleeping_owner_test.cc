@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -126,6 +127,33 @@ TEST_F(SleepingOwnerStory, MemoryOfItsObjectsServesOthers) {
   }
   // Emptied slabs may be on their way back while new ones are taken.
   EXPECT_LE(heap_->Stats().committed_bytes, 2 * peak + (uint64_t{2} << 20));
+}
+
+// What it keeps of every class is emptied by others: its current slab of a class stays, no more.
+TEST_F(SleepingOwnerStory, SlabsThatItKeptAreGivenBack) {
+  constexpr size_t kSlab = size_t{64} << 10;
+  constexpr size_t kSizes[] = {64, 256, 1024, 4096};
+  std::vector<void*> blocks;
+  const Sleeper owner([&] {
+    for (const size_t size : kSizes) {
+      const size_t count = 16 * kSlab / size;
+      std::vector<void*> mine;
+      for (size_t i = 0; i < count; ++i) mine.push_back(heap_->Allocate(size));
+      // One block of each slab goes back, so that it keeps as many as it may.
+      for (size_t i = 0; i < count; ++i) {
+        if (i % (kSlab / size) == 0) {
+          heap_->Deallocate(mine[i]);
+        } else {
+          blocks.push_back(mine[i]);
+        }
+      }
+    }
+  });
+  for (void* block : blocks) heap_->Deallocate(block);
+  EXPECT_TRUE(test::Eventually(
+      [&] { return heap_->Stats().committed_bytes <= std::size(kSizes) * kSlab; }, kSoon))
+      << heap_->Stats().committed_bytes;
+  EXPECT_TRUE(heap_->Verify().ok()) << heap_->Verify();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #ifndef REEF_TESTS_MEMORY_SUPPORT_H_
 #define REEF_TESTS_MEMORY_SUPPORT_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -82,6 +83,17 @@ class SpaceTest : public testing::Test {
     } else {
       internal::FreeBlock<true>(slot, slot->slab_owner, block);
     }
+  }
+
+  // What the collector thread takes: listed and kept slabs.
+  SlabBatch TakeEverythingEmpty() {
+    static const std::vector<std::unique_ptr<Slot>>* slots = nullptr;
+    slots = &slots_;
+    SlabBatch batch = space_->TakeEmpty();
+    space_->TakeKeptEmpty(&batch, [](uint32_t owner, uint32_t heap) {
+      return std::atomic_ref<ThreadCache*>((*slots)[owner - 1]->caches[heap]).load();
+    });
+    return batch;
   }
 
   // All blocks of one slab, which then is full and nobody's: the slot has gone on to another one.

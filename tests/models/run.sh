@@ -215,7 +215,7 @@ peeked|fail|-DEARLY_TICKET
 peeked|fail|-DFORGOTTEN
 peeked|fail|-DUNDO_NOT
 slab|pass|-DSLABS=1 -DBLOCKS=3 -DOPS=5
-slab|pass|-DSLABS=2 -DBLOCKS=2 -DOPS=3
+slab|pass|-DSLABS=2 -DBLOCKS=2 -DOPS=3 -DVISITS=1
 slab|fail|-DOWNER_LATE
 slab|fail|-DFULL_STORE
 slab|fail|-DTAKE_TORN
@@ -227,6 +227,11 @@ slab|fail|-DTOUCH_AFTER
 slab|fail|-DPOP_TORN
 slab|fail|-DTAKE_UNLISTED
 slab|fail|-DTAKE_NONEMPTY
+slab|fail|-DLOOK_UNMARKED
+slab|fail|-DLOOK_FIRST
+slab|fail|-DKEPT_NONEMPTY
+slab|fail|-DPOP_MARKED
+slab|fail|-DUNMARK_NOT
 LIST
 }
 

@@ -8,8 +8,13 @@
  *   Free: owner == me: push on the local list. Otherwise push on remote by compare-exchange; found
  *     FULL: either claim the slab (compare-exchange FULL to empty, owner = me, push locally), or
  *     compare-exchange FULL to {block, 1} and put the slab on AVAILABLE.
+ *     If that was the last block in use of a kept slab: take it back out, and put it on AVAILABLE.
+ *   Keep: a thread keeps slabs beside the one that it allocates from, each in a place: a word that
+ *     only the thread fills. It takes a slab back out of its place by compare-exchange.
  *   Collector: pops AVAILABLE; a slab whose count says that all its blocks are free gets another
- *     layout, any other goes back.
+ *     layout, any other goes back. It marks the place of a kept slab by compare-exchange, then reads
+ *     `used` and `remote`: when no block is in use it empties the place and takes the slab likewise,
+ *     otherwise it removes the mark. What its thread does not get, it does without.
  * Blocks in use wander between threads: any thread may free any of them.
  *
  * Checked:
@@ -18,7 +23,8 @@
  *   L3  nobody touches a slab's metadata after somebody else has changed its layout;
  *   L4  a slab is on AVAILABLE at most once, and at rest no slab is stranded: without an owner, not
  *       on AVAILABLE, and with a free block;
- *   L5  a slab is taken for another layout only when all its blocks are free.
+ *   L5  a slab is taken for another layout only when all its blocks are free;
+ *   L6  a kept slab is its keeper's, and none stays marked.
  *
  * Abstracted: a list is a set (only its taker looks inside; a push compares head and count);
  * AVAILABLE is a set with an atomic pop (a bitmap; as a linked list it needs a tagged head, and
@@ -38,6 +44,11 @@
  *   POP_TORN        AVAILABLE is read, then removed from, in two steps
  *   TAKE_UNLISTED   the collector takes any ownerless slab whose blocks are all free
  *   TAKE_NONEMPTY   the collector does not look at the count
+ *   LOOK_UNMARKED   the collector reads a kept slab's counts without marking its place
+ *   LOOK_FIRST      it reads them, then marks
+ *   KEPT_NONEMPTY   it takes a kept slab whatever they say
+ *   POP_MARKED      a thread takes its slab out of a marked place
+ *   UNMARK_NOT      a mark that found blocks in use stays
  */
 #ifndef SLABS
 #define SLABS 1
@@ -59,6 +70,11 @@
 
 byte owner[SLABS], free_here[SLABS], remote[SLABS];
 bool available[SLABS];
+byte place[SLABS];                   /* of a slab that its owner keeps; there are enough of them */
+byte keeper[SLABS];                  /* whose place */
+#define NOWHERE 0
+#define KEPT 1
+#define MARKED 2
 
 /* Ghosts. */
 byte in_use[SLABS];                  /* blocks that the program holds */
@@ -78,6 +94,21 @@ inline push_local(s, b) {
 
 inline put_available(s) {
   atomic { touch(s, g); assert(!available[s]); available[s] = true }
+}
+
+/* A thread takes its slab out of its place; ok: it did. */
+inline unkeep(s) {
+  atomic {
+#ifdef POP_MARKED
+    ok = (place[s] != NOWHERE && keeper[s] == me);
+#else
+    ok = (place[s] == KEPT && keeper[s] == me);
+#endif
+    if
+    :: ok -> assert(owner[s] == me); place[s] = NOWHERE
+    :: else
+    fi
+  }
 }
 
 /* Looks for a slab on AVAILABLE; leaves s at SLABS when there is none. */
@@ -145,10 +176,10 @@ inline allocate_from(s) {
 #endif
         if
 #ifdef OWNER_LATE
-        :: ok -> atomic { touch(s, g); owner[s] = NONE }; break
+        :: ok -> atomic { touch(s, g); owner[s] = NONE }; current = SLABS; break
         :: else
 #else
-        :: ok -> break
+        :: ok -> current = SLABS; break
         :: else -> atomic { touch(s, g); owner[s] = me }
 #endif
         fi
@@ -160,7 +191,18 @@ inline allocate_from(s) {
 /* Frees block b of slab s; g is the layout in which it was handed out. */
 inline free_block(s, b) {
   if
-  :: owner[s] == me -> push_local(s, b)
+  :: owner[s] == me ->
+     push_local(s, b);
+     if
+     :: free_here[s] == ALL ->
+        unkeep(s);
+        if
+        :: ok -> atomic { touch(s, g); owner[s] = NONE }; put_available(s)
+        :: else                      /* its current slab, or a marked one */
+        fi;
+        ok = false
+     :: else
+     fi
   :: else ->
      do
      :: b == 0 -> break
@@ -190,7 +232,8 @@ inline free_block(s, b) {
 #ifndef CLAIM_EARLY
               atomic { touch(s, g); assert(owner[s] == NONE); owner[s] = me };
 #endif
-              push_local(s, b)
+              push_local(s, b);
+              atomic { assert(place[s] == NOWHERE); place[s] = KEPT; keeper[s] = me }
            :: else
            fi
         :: true ->                   /* first push */
@@ -238,7 +281,7 @@ inline free_block(s, b) {
   g = 0
 }
 
-proctype Thread(byte me) {
+proctype Thread(byte me; byte current) {
   byte n, s, b, r, g;
   bool ok;
   do
@@ -246,22 +289,31 @@ proctype Thread(byte me) {
      n++;
      if
      :: true ->                      /* allocate */
-        atomic {
-          s = 0;
-          do
-          :: s < SLABS && owner[s] != me -> s++
-          :: s < SLABS && owner[s] == me -> break
-          :: s == SLABS -> break
-          od
-        };
         if
-        :: s < SLABS -> allocate_from(s)
+        :: current < SLABS -> s = current; ok = true
+        :: else ->
+           atomic {
+             s = 0;
+             do
+             :: s < SLABS && !(place[s] != NOWHERE && keeper[s] == me) -> s++
+             :: s < SLABS && place[s] != NOWHERE && keeper[s] == me -> break
+             :: s == SLABS -> break
+             od
+           };
+           if
+           :: s < SLABS -> unkeep(s)
+           :: else
+           fi
+        fi;
+        if
+        :: ok -> ok = false; current = s; allocate_from(s)
         :: else ->
            pop_available(s);
            if
            :: s < SLABS ->
               g = layout[s];
               atomic { touch(s, g); assert(owner[s] == NONE); owner[s] = me };
+              current = s;
               allocate_from(s)
            :: else
            fi
@@ -290,10 +342,58 @@ proctype Thread(byte me) {
 }
 
 proctype Collector() {
-  byte n, s, g;
+  byte n, s, g, here;
   bool ok;
   do
-  :: n < VISITS ->
+  :: n < VISITS ->                   /* a kept slab */
+     n++;
+     if
+     :: s = 0
+#if SLABS > 1
+     :: s = 1
+#endif
+     fi;
+     g = layout[s];
+#ifdef LOOK_FIRST
+     here = free_here[s];
+     ok = ((here | remote[s]) == ALL && owner[s] != NONE);
+#endif
+     if
+#ifdef LOOK_UNMARKED
+     :: place[s] == KEPT ->
+#else
+     :: atomic { place[s] == KEPT -> place[s] = MARKED };
+#endif
+#ifndef LOOK_FIRST
+        here = free_here[s];         /* `used` says as much */
+        ok = ((here | remote[s]) == ALL);
+#ifdef KEPT_NONEMPTY
+        ok = true;
+#endif
+#endif
+        if
+        :: ok ->
+           place[s] = NOWHERE;
+           atomic {
+             touch(s, g);
+             assert(owner[s] != NONE && in_use[s] == 0 && (free_here[s] | remote[s]) == ALL);  /* L5 */
+             owner[s] = NONE;
+             free_here[s] = 0;
+             remote[s] = ALL;        /* as it comes from the supply */
+             layout[s]++;
+             g++
+           };
+           put_available(s)
+#ifndef UNMARK_NOT
+        :: else -> place[s] = KEPT
+#else
+        :: else
+#endif
+        fi
+     :: place[s] != KEPT
+     fi;
+     s = 0; g = 0; here = 0; ok = false
+  :: n < VISITS ->                   /* an available one */
      n++;
 #ifdef TAKE_UNLISTED
      atomic {
@@ -344,7 +444,11 @@ init {
     remote[1] = FULL;                /* left its thread */
     in_use[1] = ALL;
 #endif
-    run Thread(1); run Thread(2); run Collector()
+    if
+    :: place[0] = KEPT; keeper[0] = 1; run Thread(1, SLABS)
+    :: run Thread(1, 0)
+    fi;
+    run Thread(2, SLABS); run Collector()
   };
   done == 3;
   atomic {
@@ -355,6 +459,7 @@ init {
        assert((free_here[s] | in_use[s] | (remote[s] & ALL)) == ALL);               /* L1 */
        assert(owner[s] != NONE || available[s] || remote[s] == FULL);           /* L4 */
        assert(remote[s] != FULL || (owner[s] == NONE && !available[s]));
+       assert(place[s] == NOWHERE || (place[s] == KEPT && owner[s] != NONE));   /* L6 */
        s++
     :: else -> break
     od

@@ -106,20 +106,26 @@ inline char* SlabBase(const Slab* slab) {
   return reinterpret_cast<char*>(segment) + static_cast<size_t>(slab - segment->slabs) * kSlabBytes;
 }
 
-// How many partly free slabs of one class a thread keeps beside its current one. A sleeping thread
-// withholds at most this many.
+// How many partly free slabs of one class a thread keeps beside its current one.
 inline constexpr int kPartialSlabs = 4;
 
+extern Slab g_empty_slab;  // always full: sends the first allocation to the slow path
+
 // One thread's slabs of one heap. Touched by its slot's thread only, or by who has claimed the
-// slot.
+// slot; and the places of partly free slabs by the collector thread (lib/memory/places.h).
 struct ThreadCache {
-  Slab* current[kKinds][kClasses];
-  Slab* partial[kKinds][kClasses][kPartialSlabs];
-  uint8_t partials[kKinds][kClasses];
-  HeapCore* core;
+  constexpr ThreadCache() {
+    for (auto& kind : current) {
+      for (auto& slab : kind) slab = &g_empty_slab;
+    }
+  }
+
+  Slab* current[kKinds][kClasses] = {};
+  // Slabs, perhaps with a mark, or 0. Release when filled, acquire when taken out.
+  std::atomic<uintptr_t> partial[kKinds][kClasses][kPartialSlabs] = {};
+  HeapCore* core = nullptr;
 };
 
-extern Slab g_empty_slab;          // always full: sends the first allocation to the slow path
 extern ThreadCache g_empty_cache;  // all of its current slabs are g_empty_slab
 
 // What the fast paths must know of a heap; the rest is in lib/memory/space.h.
@@ -171,7 +177,9 @@ REEF_INLINE void FreeBlock(Slot* slot, uint32_t slab_owner, void* block) {
     slab->free = block;
     const uint32_t used = slab->used.load(std::memory_order_relaxed) - 1;
     if (REEF_UNLIKELY(used == 0)) return SlabRanEmpty(slot, slab);
-    slab->used.store(used, std::memory_order_relaxed);
+    // Release: the free list comes before the look of who finds all blocks free. From here on the
+    // slab may be the collector thread's.
+    slab->used.store(used, std::memory_order_release);
     return;
   }
   FreeBlockSlow(slot, slab, block);
