@@ -89,6 +89,12 @@ void ForEachTracedSlab(const Space& space, Function function) {
   });
 }
 
+// Of a traced object: not proven reachable by the collection whose colour is `black`.
+inline bool IsWhite(const Header* header, uint8_t black) {
+  const uint8_t colour = header->Colour();
+  return colour != black && !internal::IsAlwaysBlack(colour);
+}
+
 // True for a root of marking: a counted root in either word, or immortal. Local is read first:
 // counts only move from there to shared.
 inline bool IsRoot(const Header* header) {

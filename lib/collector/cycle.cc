@@ -62,7 +62,9 @@ void PollAlone() { RunIsolated(g_poll); }
 void RepaintAll(const Space& space) {
   constexpr uint8_t kNoCycle = 0;
   ForEachTracedSlab(space, [](const Slab& slab) {
-    ForEachBlock(slab, [](Header* header) { header->SetColour(kNoCycle); });
+    ForEachBlock(slab, [](Header* header) {
+      if (!internal::IsAlwaysBlack(header->Colour())) header->SetColour(kNoCycle);
+    });
   });
 }
 

@@ -17,12 +17,12 @@ using internal::Stage;
 using internal::WeakRecord;
 
 bool IsWhiteAndLive(const Header* header, uint8_t black) {
-  return header->GetStageSequential() == Stage::kLive && header->Colour() != black;
+  return header->GetStageSequential() == Stage::kLive && IsWhite(header, black);
 }
 
 // A first look, without a hazard: most blocks end here.
 bool MayBeTaken(const Header* header, uint8_t black) {
-  if (header->GetStage() != Stage::kLive || header->Colour() == black) return false;
+  if (header->GetStage() != Stage::kLive || !IsWhite(header, black)) return false;
   const uint64_t word = header->Shared(std::memory_order_acquire);
   return (word & kFinalizable) != 0 && (word & kDead) == 0 && !IsRoot(header);
 }

@@ -23,13 +23,27 @@ Marker::Marker(const memory::Space& space, uint8_t black, int index, Poll poll)
 bool Marker::IsWhiteHere(const Header* header) const {
   if (reinterpret_cast<uintptr_t>(header) - base_ >= bytes_) return false;
   const uint8_t colour = header->Colour();
-  return colour != black_ && !internal::IsLeafColour(colour);
+  return colour != black_ && !internal::IsAlwaysBlack(colour);
 }
 
 bool Marker::PushIfWhite(Header* header) {
   if (!IsWhiteHere(header)) return false;
   stack_.Push(header);
   return true;
+}
+
+void Marker::AddFrozen(Header* header) {
+  frozen_[frozen_count_++] = header;
+  if (frozen_count_ == kHazardBatch) FlushFrozen();
+}
+
+void Marker::FlushFrozen() {
+  if (frozen_count_ == 0) return;
+  hazards_.Publish(frozen_, frozen_count_);
+  REEF_CHAOS_POINT("frozen objects published, stages not yet read");
+  for (int i = 0; i < frozen_count_; ++i) TraceObject(frozen_[i]);
+  hazards_.Clear();
+  frozen_count_ = 0;
 }
 
 void Marker::Run(MarkPool* pool) {

@@ -29,6 +29,10 @@ class Marker {
   void Push(Header* header) { stack_.Push(header); }
   // Pushes the object if it belongs to the heap and is white. True if it did.
   bool PushIfWhite(Header* header);
+  // Root scan: traces a frozen object, whose colour stays as it is, sooner or later; at the latest
+  // in FlushFrozen. Once per collection each: it is never pushed.
+  void AddFrozen(Header* header);
+  void FlushFrozen();
   // Traces until the stack is empty (and, with a pool, until all markers' are).
   void Run(MarkPool* pool);
 
@@ -55,6 +59,8 @@ class Marker {
   uint64_t marked_ = 0;
   bool conservative_ = false;
   uint32_t batches_ = 0;
+  Header* frozen_[threads::kHazardBatch];  // to be traced together
+  int frozen_count_ = 0;
 };
 
 }  // namespace reef::collector

@@ -36,7 +36,15 @@ uint64_t ScanRoots(const Space& space, uint8_t black, bool published_too, Marker
     const size_t ahead = 8 * slab.block_bytes;
     ForEachBlock(slab, [&](Header* header) {
       __builtin_prefetch(reinterpret_cast<const char*>(header) + ahead);
-      if (header->Colour() == black) return;
+      const uint8_t colour = header->Colour();
+      if (colour == black) return;
+      if (colour == internal::kFrozenColour) {
+        // A root, whatever refers to it. FREE: the colour of the last life.
+        if (header->GetStage() == Stage::kFree) return;
+        marker->AddFrozen(header);
+        ++roots;
+        return;
+      }
       const Verdict verdict = Judge(header, published_too);
       if (verdict == Verdict::kNo) return;
       marker->Push(header);
@@ -44,6 +52,7 @@ uint64_t ScanRoots(const Space& space, uint8_t black, bool published_too, Marker
       if (verdict == Verdict::kConservative) *conservative = true;
     });
   });
+  marker->FlushFrozen();
   return roots;
 }
 

@@ -2,8 +2,9 @@
 // be reached.
 //
 // Roots are: objects with a counted root in either word, immortal objects, DYING ones (they still
-// own their edges), and BUILDING and DESTROYING ones (whose payload the marker scans). Objects born
-// since the second rendezvous are black and passed over.
+// own their edges), BUILDING and DESTROYING ones (whose payload the marker scans), and frozen ones
+// (freeze.h), which are traced at once. Objects born since the second rendezvous are black and
+// passed over.
 #ifndef REEF_LIB_COLLECTOR_ROOTS_H_
 #define REEF_LIB_COLLECTOR_ROOTS_H_
 

@@ -87,7 +87,7 @@ void FreeSlabGarbage(Slab& slab, uint8_t black, Slot* slot) {
 }  // namespace
 
 bool IsCondemned(const Header* header, uint8_t black) {
-  return header->GetStage() == Stage::kLive && header->Colour() != black && IsDead(header);
+  return header->GetStage() == Stage::kLive && IsWhite(header, black) && IsDead(header);
 }
 
 void Condemn(const Space& space, uint8_t black, CollectionReport* report, ClearedCells* cells,
@@ -102,7 +102,7 @@ void Condemn(const Space& space, uint8_t black, CollectionReport* report, Cleare
       __builtin_prefetch(reinterpret_cast<const char*>(header) + ahead);
       // The stage first (acquire): a block that is born in between is LIVE only after its colour
       // was written, and that is black.
-      if (header->GetStage() != Stage::kLive || header->Colour() == black || IsDead(header)) return;
+      if (header->GetStage() != Stage::kLive || !IsWhite(header, black) || IsDead(header)) return;
       REEF_DCHECK(!IsRoot(header), "a root was condemned", "this is a bug in Reef's marking");
       // No live header: a handle that its destructor makes must not count as an owner.
       header->SetLocal(0);

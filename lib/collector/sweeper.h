@@ -16,7 +16,7 @@
 namespace reef::collector {
 
 // Of this collection: other dead objects have been DYING or further since the rendezvous that ended
-// condemning, and newborn ones are black.
+// condemning, and newborn ones are black. (A frozen one may be between DEAD and DYING just now.)
 bool IsCondemned(const Header* header, uint8_t black);
 
 // Each calls `poll` between slabs, which may run destructors: of what does not reach the garbage,

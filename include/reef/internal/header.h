@@ -5,7 +5,8 @@
 //   bits 10..19  local.heap   references counted by the owner: edges (Member)
 //   bits 20..31  owner        1..4092 a slot, 0 nobody, 4094 REVOKING
 //   bits 32..47  type         index of the TypeInfo, constant while the block is not FREE
-//   bits 48..55  colour       the number of the cycle that proved it reachable; 254, 255: leaf
+//   bits 48..55  colour       the number of the cycle that proved it reachable; 253: frozen;
+//                             254, 255: leaf
 //   bits 56..63  stage        see Stage
 //  word 1, "shared"
 //   bits  0..25  ext          biased by 2^25: roots counted by everybody else
@@ -69,9 +70,11 @@ inline constexpr int kColourShift = 48;
 inline constexpr int kStageShift = 56;
 inline constexpr uint8_t kTrivialLeafColour = 254;  // a leaf without a destructor
 inline constexpr uint8_t kLeafColour = 255;         // any other leaf
-inline constexpr uint8_t kMaxColour = 253;  // cycles count from 1 to here, then again from 1
-// Leaves read black in every cycle.
+inline constexpr uint8_t kFrozenColour = 253;       // traced, and spared by every collection
+inline constexpr uint8_t kMaxColour = 252;  // cycles count from 1 to here, then again from 1
 constexpr bool IsLeafColour(uint8_t colour) { return colour >= kTrivialLeafColour; }
+// Leaves and frozen objects read black in every cycle.
+constexpr bool IsAlwaysBlack(uint8_t colour) { return colour >= kFrozenColour; }
 
 inline constexpr uint64_t kSharedExt = 1;
 inline constexpr uint64_t kSharedHeap = uint64_t{1} << 26;

@@ -260,7 +260,7 @@ class Bracket {
 REEF_INLINE bool IsWhite(const Header* header) {
   HeapCore* target = g_target.load(std::memory_order_relaxed);
   const uint8_t colour = header->Colour();
-  return !IsLeafColour(colour) && SegmentOf(header)->core == target &&
+  return !IsAlwaysBlack(colour) && SegmentOf(header)->core == target &&
          colour != target->black.load(std::memory_order_relaxed);
 }
 
