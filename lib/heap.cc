@@ -68,8 +68,7 @@ collector::CollectorOptions CollectorOptionsOf(const HeapOptions& options) {
           .growth_percent = options.growth_percent,
           .growth_bytes = options.growth_bytes,
           .cpu_percent = options.collector_cpu_percent,
-          .marker_threads = options.marker_threads,
-          .finalizer_executor = options.finalizer_executor};
+          .marker_threads = options.marker_threads};
 }
 
 // Cores of heaps that ended, for the next ones: a core is never freed, because look-ups of other
@@ -164,7 +163,8 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& options) {
     PutCore(core);
     return absl::ResourceExhaustedError("more than 255 heaps at once");
   }
-  auto collected = collector::OpenHeap(core, SpaceOptionsOf(options), CollectorOptionsOf(options));
+  auto collected = collector::OpenHeap(core, SpaceOptionsOf(options), CollectorOptionsOf(options),
+                                       options.finalizer_executor);
   if (collected == nullptr) {
     memory::RemoveHeap(core);
     PutCore(core);

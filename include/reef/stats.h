@@ -29,9 +29,41 @@ struct CollectionReport {
   uint64_t logged = 0;     // entries taken from the threads' logs
   uint64_t cycles = 0;     // collections run
   uint64_t aborted = 0;    // of which gave up (no memory for a log or the mark stack)
+  uint64_t kept = 0;       // unreachable objects that DebugFlags::keep_garbage has listed instead
   std::chrono::nanoseconds phase_time[kPhases] = {};
   std::chrono::nanoseconds total_time{};
 };
+
+// Why a collection started.
+enum class CollectionCause : uint8_t {
+  kRequest,    // Collect, or the end of the heap
+  kAutomatic,  // the pacer
+  kMemory,     // an allocation that found no memory
+};
+const char* CauseName(CollectionCause cause);
+
+// What a callback of Heap::OnCollection is told.
+struct CollectionEvent {
+  enum class Moment : uint8_t {
+    kStart,  // before anybody logs; the report is empty
+    kStop,   // after the last block was freed; the report is this collection's
+  };
+  Moment moment = Moment::kStart;
+  CollectionCause cause = CollectionCause::kRequest;
+  uint64_t number = 0;  // of the collection, from 1 for the heap's first
+  CollectionReport report;
+};
+
+// One collection of the past, from Heap::History.
+struct CollectionRecord {
+  uint64_t number = 0;
+  CollectionCause cause = CollectionCause::kRequest;
+  std::chrono::system_clock::time_point ended{};
+  uint64_t traced_bytes = 0;  // of traced objects in use after it
+  CollectionReport report;
+};
+// How many a heap remembers.
+inline constexpr int kHistoryLength = 64;
 
 // A snapshot of a heap. Exact while no thread changes it; otherwise each figure was true at some
 // moment of the call.

@@ -22,14 +22,23 @@ using internal::Slab;
 using memory::Space;
 using os::Nanoseconds;
 
+// What each collection tells and keeps; for users: reef::DebugFlags.
+struct Debugging {
+  bool print_statistics = false;
+  bool print_garbage = false;
+  bool keep_garbage = false;
+};
+
 struct CollectorOptions {
   bool automatic = true;
   int growth_percent = 100;
   uint64_t growth_bytes = uint64_t{8} << 20;
   int cpu_percent = 25;
   int marker_threads = 1;
-  FinalizerExecutor finalizer_executor = nullptr;
+  Debugging debugging{};
 };
+
+class Control;
 
 // The pacer's memory, collector thread only.
 struct Pacing {
@@ -44,9 +53,14 @@ struct Pacing {
 struct CollectedHeap {
   HeapCore* core = nullptr;
   std::unique_ptr<Space> space;
+  // Collector thread only: what the control says, as of the last look at it.
   CollectorOptions options;
+  // Constant; others call it (HeapCore::finalizer_executor).
+  FinalizerExecutor finalizer_executor;
+  // What the program sets and is told. Set in OpenHeap, also held by the program's handles.
+  std::shared_ptr<Control> control;
 
-  // A cycle of this heap is under way. Relaxed: a figure.
+  // A cycle of this heap is under way. Sequentially consistent: see lib/collector/control.h.
   std::atomic<bool> collecting{false};
   // Held shared by other threads that walk the slabs, exclusively by the collector thread while it
   // moves slabs: off and on lists, into quarantine, back to the supply.

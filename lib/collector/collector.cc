@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/collector/control.h"
 #include "lib/collector/cycle.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
@@ -68,7 +69,7 @@ class Collector {
     CollectionReport report;
     bool incomplete = false;  // another one, at once, may find what this one kept
   };
-  Outcome RunCycle(CollectedHeap* heap);
+  Outcome RunCycle(CollectedHeap* heap, CollectionCause cause);
   void StartWork();
   void EndWork();
   static const std::vector<CollectedHeap*>& HeapsNow();
@@ -203,7 +204,8 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   };
   for (int round = 0; round < kMaxRounds; ++round) {
     settle();
-    const Outcome outcome = RunCycle(heap);
+    const Outcome outcome =
+        RunCycle(heap, emergency ? CollectionCause::kMemory : CollectionCause::kRequest);
     if (outcome.report.objects == 0 && !outcome.incomplete) break;
   }
   settle();
@@ -225,22 +227,24 @@ void Collector::Poll() {
   (void)Settle();
 }
 
-Collector::Outcome Collector::RunCycle(CollectedHeap* heap) {
+Collector::Outcome Collector::RunCycle(CollectedHeap* heap, CollectionCause cause) {
+  if (!heap->control->Begin(heap, cause)) return {};
   const uint64_t suspects = CountSuspects();
   const uint64_t bytes = TracedBytes(*heap->space);
   Cycle cycle(heap, &Collector::Poll);
-  heap->collecting.store(true, std::memory_order_relaxed);
   const CollectionReport report = cycle.Run();
-  heap->collecting.store(false, std::memory_order_relaxed);
   const bool aborted = report.aborted != 0;
   // The objects whose finalizers were taken are the next one's.
   const bool again = aborted || report.finalized != 0;
   NoteCollection(heap, report, suspects, bytes, again || cycle.conservative());
   const bool incomplete = again || (cycle.conservative() && !cycle.WaitsForScope());
-  const std::lock_guard<std::mutex> lock(mutex_);
-  heap->bytes_left = heap->pacing.traced_bytes;
-  heap->last = report;
-  AddReport(&heap->totals, report);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    heap->bytes_left = heap->pacing.traced_bytes;
+    heap->last = report;
+    AddReport(&heap->totals, report);
+  }
+  heap->control->End(heap, report);
   return {report, incomplete};
 }
 
@@ -272,7 +276,8 @@ bool Collector::Tick(Nanoseconds now) {
   bool more = false;
   EmptyOrphans(&HeapsNow);
   for (CollectedHeap* heap : at_hand_) {
-    if (IsDue(*heap, now)) (void)RunCycle(heap);
+    heap->control->Adopt(heap);
+    if (IsDue(*heap, now)) (void)RunCycle(heap, CollectionCause::kAutomatic);
     more = ReturnMemory(heap) || more;
   }
   return more;
@@ -375,7 +380,7 @@ void LeaveHeap(CollectedHeap* heap) { Collector::Get().Leave(heap); }
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
 
 bool IsCollecting(const CollectedHeap* heap) {
-  return heap->collecting.load(std::memory_order_relaxed);
+  return heap->collecting.load(std::memory_order_seq_cst);
 }
 
 }  // namespace reef::collector

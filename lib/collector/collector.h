@@ -18,7 +18,8 @@ namespace reef::collector {
 // Makes a heap: region, collector state, entry in the heap table. Null if there are no addresses.
 // `core` is constant-initialised and outlives the process or the heap.
 std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
-                                        const CollectorOptions& options);
+                                        const CollectorOptions& options,
+                                        FinalizerExecutor executor = nullptr);
 // Collects, empties all caches, and unmaps the region if no object is left. Otherwise returns the
 // number of objects that still live and leaves everything as it is.
 uint64_t CloseHeap(CollectedHeap* heap);

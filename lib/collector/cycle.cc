@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "lib/collector/garbage.h"
 #include "lib/collector/parallel.h"
 #include "lib/collector/roots.h"
 #include "lib/collector/step.h"
@@ -83,7 +84,7 @@ bool Cycle::Failed() const {
   for (const auto& marker : markers_) {
     if (marker->Failed()) return true;
   }
-  return threads::AnyLogLost();
+  return no_room_ || threads::AnyLogLost();
 }
 
 // False if there is no memory for them.
@@ -191,6 +192,13 @@ void Cycle::Mark() {
       Pass(Step::kFinalizersTaken);
       continue;
     }
+    const Kept kept = KeepGarbage(heap_, black_, markers_[0].get(), &report_);
+    no_room_ = kept == Kept::kNoRoom;
+    if (no_room_) return;
+    if (kept == Kept::kSome) {
+      Pass(Step::kGarbageKept);
+      continue;
+    }
     // Directly after a round that brought nothing new. Somebody is inside: his entry is yet to
     // come.
     if (object::CloseDoor()) break;
@@ -242,6 +250,7 @@ CollectionReport Cycle::Run() {
     heap_->aborts_in_row = 0;
     internal::Slot* slot = internal::CurrentSlot();
     StartPhase(Phase::kCondemn);
+    PrintGarbage(*heap_, black_);
     Condemn();
     Disarm();
     Pass(Step::kDoorOpen);

@@ -5,9 +5,9 @@
 //   roots     after a grace period that began at T0: then no ReadScope is older than the barrier.
 //             One that does not end in time makes all published objects roots.
 //   mark      trace; then { rendezvous; take logs; trace } until a round brings nothing new; then
-//             finalizers that are due are taken, and what they reach is marked likewise; then,
-//             after such a round, the weak door closes (lib/object/door.h), or else another round
-//             follows
+//             finalizers that are due are taken, and what they reach is marked likewise, and so is
+//             what debugging keeps of the garbage (garbage.h); then, after such a round, the weak
+//             door closes (lib/object/door.h), or else another round follows
 //   condemn   the white objects are garbage: DEAD, weak cells cleared; mode IDLE, rendezvous, logs
 //             discarded, door open
 //   clear     weak callbacks run; then the garbage's edges are emptied
@@ -17,9 +17,9 @@
 // a root held at T0 is seen by the scan, or logged when dropped, whichever word counted it. What
 // was garbage when LOGGING was stored is condemned. (Model: tests/models/mark.pml.)
 //
-// A cycle is aborted when memory for a log or the mark stack cannot be had: mode IDLE, rendezvous,
-// logs discarded, nothing condemned; the next cycle's colour is another number, so that its
-// half-painted heap does no harm.
+// A cycle is aborted when memory for a log, the mark stack or a list cannot be had: mode IDLE,
+// rendezvous, logs discarded, nothing condemned; the next cycle's colour is another number, so that
+// its half-painted heap does no harm.
 #ifndef REEF_LIB_COLLECTOR_CYCLE_H_
 #define REEF_LIB_COLLECTOR_CYCLE_H_
 
@@ -63,6 +63,7 @@ class Cycle {
   uint8_t black_ = 0;
   bool conservative_ = false;
   bool published_too_ = false;  // all published objects were roots, for a scope's sake
+  bool no_room_ = false;        // for the list of kept garbage
   uint64_t revivals_ = 0;       // taken from the logs, and not yet let out of the weak door
   std::vector<std::unique_ptr<Marker>> markers_;
   TakenFinalizers finalizers_;

@@ -1,11 +1,10 @@
 #include "lib/collector/finalize.h"
 
+#include "lib/collector/grasp.h"
 #include "lib/collector/sweeper.h"
 #include "lib/object/dying.h"
 #include "lib/object/finalizer.h"
 #include "lib/object/weak.h"
-#include "lib/os/chaos.h"
-#include "lib/threads/hazard.h"
 
 namespace reef::collector {
 namespace {
@@ -16,26 +15,11 @@ using internal::SlabBase;
 using internal::Stage;
 using internal::WeakRecord;
 
-bool IsWhiteAndLive(const Header* header, uint8_t black) {
-  return header->GetStageSequential() == Stage::kLive && IsWhite(header, black);
-}
-
 // A first look, without a hazard: most blocks end here.
 bool MayBeTaken(const Header* header, uint8_t black) {
   if (header->GetStage() != Stage::kLive || !IsWhite(header, black)) return false;
   const uint64_t word = header->Shared(std::memory_order_acquire);
   return (word & kFinalizable) != 0 && (word & kDead) == 0 && !IsRoot(header);
-}
-
-bool Take(Header* header, uint8_t black) {
-  threads::HazardBatch& hazards = threads::HazardsOf(0);
-  hazards.Publish(&header, 1);
-  REEF_CHAOS_POINT("finalizable, not yet taken");
-  // From here its destructor does not start. White: it is no newborn in the same block, which would
-  // be black.
-  const bool taken = IsWhiteAndLive(header, black) && object::TakeFinalizer(header);
-  hazards.Clear();
-  return taken;
 }
 
 // The condemned object that `address` lies in, if it does.
@@ -57,7 +41,7 @@ bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFina
   ForEachTracedSlab(space, [&](const Slab& slab) {
     if (!slab.finalizable.load(std::memory_order_relaxed)) return;
     ForEachBlock(slab, [&](Header* header) {
-      if (!MayBeTaken(header, black) || !Take(header, black)) return;
+      if (!MayBeTaken(header, black) || !Grasp(header, black, &object::TakeFinalizer)) return;
       object::FinalizerLink(header) = nullptr;
       if (taken->first == nullptr) {
         taken->first = header;

@@ -2,8 +2,10 @@
 #include <memory>
 #include <new>
 #include <shared_mutex>
+#include <utility>
 
 #include "lib/collector/collector.h"
+#include "lib/collector/control.h"
 #include "lib/collector/pacer.h"
 #include "lib/memory/heap_table.h"
 #include "lib/memory/thread_cache.h"
@@ -26,18 +28,24 @@ uint64_t CountObjects(CollectedHeap* heap) {
 }  // namespace
 
 std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptions& memory,
-                                        const CollectorOptions& options) {
+                                        const CollectorOptions& options,
+                                        FinalizerExecutor executor) {
   // The table of threads before the region, which takes what addresses there are.
   (void)internal::CurrentSlot();
   std::unique_ptr<CollectedHeap> heap(new (std::nothrow) CollectedHeap);
   if (heap == nullptr) return nullptr;
   heap->core = core;
   heap->options = options;
+  heap->finalizer_executor = std::move(executor);
+  try {
+    heap->control = std::make_shared<Control>(options);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
   heap->space = Space::Create(core, memory);
   if (heap->space == nullptr) return nullptr;
   core->collected = heap.get();
-  core->finalizer_executor =
-      heap->options.finalizer_executor ? &heap->options.finalizer_executor : nullptr;
+  core->finalizer_executor = heap->finalizer_executor ? &heap->finalizer_executor : nullptr;
   // The core may have served another heap before.
   core->black.store(1, std::memory_order_relaxed);
   core->birth.store(

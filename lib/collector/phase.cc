@@ -20,4 +20,16 @@ const char* PhaseName(Phase phase) {
   return "?";
 }
 
+const char* CauseName(CollectionCause cause) {
+  switch (cause) {
+    case CollectionCause::kRequest:
+      return "request";
+    case CollectionCause::kAutomatic:
+      return "automatic";
+    case CollectionCause::kMemory:
+      return "memory";
+  }
+  return "?";
+}
+
 }  // namespace reef

@@ -11,6 +11,7 @@ void AddReport(CollectionReport* sum, const CollectionReport& report) {
   sum->logged += report.logged;
   sum->cycles += report.cycles;
   sum->aborted += report.aborted;
+  sum->kept += report.kept;
   for (int i = 0; i < kPhases; ++i) sum->phase_time[i] += report.phase_time[i];
   sum->total_time += report.total_time;
 }
@@ -25,6 +26,7 @@ CollectionReport Difference(const CollectionReport& sum, const CollectionReport&
   report.logged -= before.logged;
   report.cycles -= before.cycles;
   report.aborted -= before.aborted;
+  report.kept -= before.kept;
   for (int i = 0; i < kPhases; ++i) report.phase_time[i] -= before.phase_time[i];
   report.total_time -= before.total_time;
   return report;

@@ -8,7 +8,7 @@
 
 namespace reef::collector {
 
-// In the order of a collection; those from kMarked to kFinalizersTaken come once a round.
+// In the order of a collection; those from kMarked to kGarbageKept come once a round.
 enum class Step : uint8_t {
   kLogging,          // mode LOGGING is stored, its rendezvous is yet to come
   kEverybodyLogs,    // T0
@@ -18,6 +18,7 @@ enum class Step : uint8_t {
   kMarked,           // the mark stack is empty; the rendezvous and the logs are yet to come
   kLogsTaken,        // what they held is not yet traced
   kFinalizersTaken,  // what they reach is not yet traced
+  kGarbageKept,      // what it reaches is not yet traced
   kDoorClosed,       // the white objects are garbage, nothing says so yet
   kCondemned,        // DEAD, their weak cells cleared; the barrier is still on
   kIdle,             // mode IDLE is stored, its rendezvous is yet to come

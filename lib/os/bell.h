@@ -18,8 +18,8 @@ void RingBell();
 // The same for work that cannot be done while what is there already waits. Wakes a collector that
 // sleeps, not one that dozes or naps.
 void RingBellForMore();
-// Any thread: memory has been taken or freed, so the pacer should look before long. Rings at most
-// once until the collector has taken note.
+// Any thread: memory has been taken or freed, or the pacing changed, so the pacer should look
+// before long. Rings at most once until the collector has taken note.
 void NoteActivity();
 // Collector thread: whether there was any since the last call.
 bool TakeActivity();

@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 
+#include "lib/collector/sweeper.h"
 #include "tests/collector/support.h"
 
 namespace reef::collector::test {
@@ -139,6 +140,26 @@ TEST_F(FreezeTest, NoCollectionHasTheirColour) {
     ASSERT_LT(core_.black.load(), kFrozenColour);
   }
   EXPECT_EQ(CountFrozen(space()), 2u);
+}
+
+TEST_F(FreezeTest, DyingOneIsNotTakenForCondemned) {
+  Node* frozen = NewNode();
+  (void)FreezeAll(space());
+  MakeGarbage();  // in the same slab
+  constexpr uint8_t kBlack = 9;
+  CollectionReport report;
+  ClearedCells cells;
+  Condemn(space(), kBlack, &report, &cells, &NoPoll);
+  EXPECT_EQ(report.objects, 2u);
+  // As in the middle of a drop on another thread: DEAD, and not yet DYING.
+  Header* header = Header::Of(frozen);
+  const uint64_t word = header->Shared(std::memory_order_relaxed);
+  (void)header->SetFlags(internal::kDead);
+  ClearGarbage(space(), kBlack, internal::CurrentSlot(), &NoPoll);
+  FreeGarbage(space(), kBlack, internal::CurrentSlot(), &NoPoll);
+  EXPECT_EQ(ends_, 2);
+  EXPECT_EQ(StageOf(frozen), internal::Stage::kLive);
+  header->SetShared(word);
 }
 
 TEST_F(FreezeTest, FrozenTargetsAreNotLogged) {
