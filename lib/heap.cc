@@ -11,11 +11,13 @@
 #include "absl/strings/str_cat.h"
 
 #include "lib/collector/collector.h"
+#include "lib/collector/control.h"
 #include "lib/collector/verifier.h"
+#include "lib/control.h"
 #include "lib/inspect/statistics.h"
 #include "lib/memory/heap_table.h"
 #include "lib/memory/thread_cache.h"
-#include "lib/threads/hazard.h"
+#include "lib/options.h"
 #include "reef/internal/check.h"
 
 namespace reef {
@@ -32,31 +34,6 @@ constinit HeapCore g_default_core;
 
 namespace {
 
-absl::Status CheckOptions(const HeapOptions& options) {
-  const auto wrong = [](const char* name, const char* range, auto value) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("HeapOptions::", name, " must be ", range, ", not ", value));
-  };
-  constexpr uint64_t kMostAddresses = uint64_t{1} << 46;
-  if (options.reserve_bytes == 0 || options.reserve_bytes > kMostAddresses) {
-    return wrong("reserve_bytes", "1 byte to 64 TiB", options.reserve_bytes);
-  }
-  constexpr uint64_t kLeastMemory = uint64_t{1} << 20;
-  if (options.max_bytes != 0 && options.max_bytes < kLeastMemory) {
-    return wrong("max_bytes", "0 or at least 1 MiB", options.max_bytes);
-  }
-  if (options.growth_percent < 1 || options.growth_percent > 10'000) {
-    return wrong("growth_percent", "1 to 10,000", options.growth_percent);
-  }
-  if (options.collector_cpu_percent < 1 || options.collector_cpu_percent > 100) {
-    return wrong("collector_cpu_percent", "1 to 100", options.collector_cpu_percent);
-  }
-  if (options.marker_threads < 1 || options.marker_threads > threads::kMaxMarkers) {
-    return wrong("marker_threads", "1 to 16", options.marker_threads);
-  }
-  return absl::OkStatus();
-}
-
 memory::SpaceOptions SpaceOptionsOf(const HeapOptions& options) {
   return {.reserve_bytes = options.reserve_bytes,
           .max_bytes = options.max_bytes,
@@ -68,7 +45,10 @@ collector::CollectorOptions CollectorOptionsOf(const HeapOptions& options) {
           .growth_percent = options.growth_percent,
           .growth_bytes = options.growth_bytes,
           .cpu_percent = options.collector_cpu_percent,
-          .marker_threads = options.marker_threads};
+          .marker_threads = options.marker_threads,
+          .debugging = {.print_statistics = options.debug.print_statistics,
+                        .print_garbage = options.debug.print_garbage,
+                        .keep_garbage = options.debug.keep_garbage}};
 }
 
 // Cores of heaps that ended, for the next ones: a core is never freed, because look-ups of other
@@ -103,8 +83,14 @@ void PutCore(HeapCore* core) {
 void EnsureDefaultHeap() {
   static std::once_flag once;
   std::call_once(once, [] {
-    auto heap =
-        collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf({}), CollectorOptionsOf({}));
+    const absl::StatusOr<HeapOptions> options = ResolveOptions({});
+    if (!options.ok()) {
+      const std::string what(options.status().message());
+      internal::Fatal(__FILE__, __LINE__, what.c_str(),
+                      "the default heap takes its options from the environment: docs/options.md");
+    }
+    auto heap = collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf(*options),
+                                    CollectorOptionsOf(*options));
     REEF_CHECK(heap != nullptr, "no addresses for the default heap",
                "raise the limit on virtual memory (ulimit -v)");
     memory::EnterDefaultHeap(&internal::g_default_core);
@@ -155,16 +141,17 @@ void ThrowOutOfMemory(HeapCore* /*core*/, size_t bytes) { throw OutOfMemory(byte
 
 }  // namespace internal
 
-absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& options) {
-  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
+  const absl::StatusOr<HeapOptions> options = ResolveOptions(given);
+  if (!options.ok()) return options.status();
   HeapCore* core = TakeCore();
   if (core == nullptr) return absl::ResourceExhaustedError("no memory for another heap");
   if (memory::EnterHeap(core) == 0) {
     PutCore(core);
     return absl::ResourceExhaustedError("more than 255 heaps at once");
   }
-  auto collected = collector::OpenHeap(core, SpaceOptionsOf(options), CollectorOptionsOf(options),
-                                       options.finalizer_executor);
+  auto collected = collector::OpenHeap(core, SpaceOptionsOf(*options), CollectorOptionsOf(*options),
+                                       options->finalizer_executor);
   if (collected == nullptr) {
     memory::RemoveHeap(core);
     PutCore(core);
@@ -180,12 +167,14 @@ Heap::~Heap() {
   REEF_CHECK(why == nullptr, "a Heap was destroyed where a collection cannot be waited for",
              "not inside a ReadScope, nor by a constructor or destructor of a managed object");
   CollectedHeap* collected = CollectedHeap::Of(core_);
+  LetGoOfControl(*this);
   const uint64_t left = collector::CloseHeap(collected);
   if (left == 0) {
     delete collected;
     PutCore(core_);
     return;
   }
+  collected->control->RemoveAll();
   const std::string what =
       absl::StrCat("a Heap was destroyed while ", left, " of its objects are still referred to");
   internal::Warn(what.c_str(), "drop all Refs first; its memory stays until the process ends");

@@ -17,12 +17,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "reef/any_ref.h"
+#include "reef/control.h"
 #include "reef/error.h"
 #include "reef/finalizer.h"
 #include "reef/internal/make.h"
@@ -31,6 +35,8 @@
 
 namespace reef {
 
+// What a heap is made with. Where a field has its default value, an environment variable of the
+// name REEF_<FIELD> may give another one (docs/options.md).
 struct HeapOptions {
   // Addresses to reserve, in bytes; rounded up to 4 MiB. Where the system refuses, Create tries
   // less, down to 64 MiB. No memory is used by it.
@@ -54,12 +60,15 @@ struct HeapOptions {
   int marker_threads = 1;
   // Runs finalizers and weak callbacks; empty: they run where they fall due (reef/finalizer.h).
   FinalizerExecutor finalizer_executor = nullptr;
+  // What collections show of their work.
+  DebugFlags debug{};
 };
 
 class Heap {
  public:
-  // Errors: InvalidArgument (an option out of range; says which), ResourceExhausted (no addresses,
-  // or more than 255 heaps).
+  // Errors: InvalidArgument (an option out of range, a REEF_ variable of the environment that does
+  // not exist or cannot be read; says which), ResourceExhausted (no addresses, or more than 255
+  // heaps).
   static absl::StatusOr<std::unique_ptr<Heap>> Create(const HeapOptions& options = {});
 
   // Collects, then returns all memory. Objects that are still referred to are reported on stderr
@@ -103,6 +112,53 @@ class Heap {
   // The same with a status: FailedPrecondition instead of CollectRefused.
   absl::StatusOr<CollectionReport> TryCollect();
 
+  // --- Control: see reef/control.h. From any thread; each takes a mutex for a moment. ---
+
+  // Whether collections start by themselves; HeapOptions::automatic_collection to begin with.
+  // Collect, and an allocation that finds no memory, start one in any case, and one under way goes
+  // on. Calling twice is calling once.
+  void EnableCollection();
+  void DisableCollection();
+  // True if they do now: enabled, and no CollectionPause lives.
+  bool IsCollectionEnabled() const;
+
+  // Sets all four at once. InvalidArgument, naming the field, if one is out of range; then nothing
+  // has changed.
+  absl::Status SetPacing(const PacingOptions& pacing);
+  PacingOptions Pacing() const;
+
+  // From the next collection on.
+  void SetDebug(const DebugFlags& flags);
+  DebugFlags Debug() const;
+  // The objects that DebugFlags::keep_garbage has kept since the last call, each with a root in
+  // its AnyRef: whoever drops them lets the next collection find them again. Throws std::bad_alloc,
+  // and then they stay kept. Those of a heap that ends are reclaimed with it.
+  [[nodiscard]] std::vector<AnyRef> TakeGarbage();
+
+  // Has `function` called before each collection of this heap and after it, on the thread that runs
+  // it, in the order of registration, until the returned handle ends. It may use heaps like any
+  // code, but Collect is refused there, and it must not destroy a heap. What it throws goes
+  // to the unraisable hook (reef/unraisable.h). A slow one delays collections, not the program's
+  // threads. The first call may be that of a collection's end. An empty function aborts in checked
+  // builds, and otherwise gives an empty handle.
+  CollectionCallback OnCollection(std::function<void(const CollectionEvent&)> function);
+  // The last 64 collections of this heap at most, the oldest first.
+  std::vector<CollectionRecord> History() const;
+
+  // Freezes every object that lives: collections spare it from now on, whether it is reachable or
+  // not. They still follow its edges, but no longer write to it; so after a fork its page stays
+  // shared as long as nobody counts on it. Counting goes on as ever. Meant for what a server has
+  // built up once: collect, freeze, then fork or serve. Objects made during the call may be frozen
+  // or not. Returns how many objects are frozen now; leaves are not among them, as collections
+  // never look at them. Waits for a collection under way; FailedPrecondition, and nothing done, in
+  // a destructor that a collection of this heap runs. O(objects). As Python's gc.freeze, whose
+  // collector also leaves the edges out.
+  absl::StatusOr<uint64_t> Freeze();
+  // Gives them back to the collections; returns how many there were. Waits and fails as Freeze.
+  absl::StatusOr<uint64_t> Unfreeze();
+  // How many frozen objects live. A snapshot; O(objects).
+  uint64_t FreezeCount() const;
+
   // True while a collection of this heap is under way. A snapshot; O(1).
   bool IsCollecting() const noexcept;
   // O(slabs), and a system call per 4 MiB in use for the resident bytes.
@@ -122,8 +178,10 @@ class Heap {
 
  private:
   friend Heap& DefaultHeap();
+  friend class CollectionPause;
   explicit Heap(internal::HeapCore* core) : core_(core) {}
   static absl::Status ExhaustedError(size_t bytes);
+  const std::shared_ptr<collector::Control>& control() const;
 
   internal::HeapCore* const core_;
 };

@@ -2,8 +2,10 @@
 #ifndef REEF_REEF_H_
 #define REEF_REEF_H_
 
+#include "reef/any_ref.h"
 #include "reef/atomic.h"
 #include "reef/atomic_marked.h"
+#include "reef/control.h"
 #include "reef/error.h"
 #include "reef/finalizer.h"
 #include "reef/heap.h"

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 
 #include "reef/internal/check.h"
 
@@ -20,7 +21,8 @@ std::atomic<int> g_fence{0};
 }  // namespace
 
 bool RegisterMembarrier() {
-  if (std::getenv("REEF_NO_MEMBARRIER") != nullptr) return false;
+  const char* without = std::getenv("REEF_NO_MEMBARRIER");
+  if (without != nullptr && std::strcmp(without, "0") != 0) return false;
   const long result = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
   g_available.store(result == 0, std::memory_order_relaxed);
   return result == 0;
