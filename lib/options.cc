@@ -163,7 +163,7 @@ absl::Status Apply(const Option& option, std::string_view text, HeapOptions* opt
 
 // --- the environment ---
 
-// What is read elsewhere: lib/os/membarrier.cc, lib/os/chaos.cc.
+// What is read elsewhere: lib/os/membarrier.cc, lib/os/chaos.cc, lib/collector/gate.cc.
 absl::Status CheckSeed(std::string_view text) {
   const bool hex = absl::StartsWith(absl::string_view(text.data(), text.size()), "0x");
   const std::string_view digits = text.substr(hex ? 2 : 0);
@@ -173,16 +173,21 @@ absl::Status CheckSeed(std::string_view text) {
   if (read.ec == std::errc() && read.ptr == end) return absl::OkStatus();
   return Malformed("REEF_SEED", "a whole number", text);
 }
-absl::Status CheckNoMembarrier(std::string_view text) {
+template <const char* kName>
+absl::Status CheckBit(std::string_view text) {
   if (text == "0" || text == "1") return absl::OkStatus();
-  return Malformed("REEF_NO_MEMBARRIER", "0 or 1", text);
+  return Malformed(kName, "0 or 1", text);
 }
+
+constexpr char kNoMembarrier[] = "REEF_NO_MEMBARRIER";
+constexpr char kCollectorThread[] = "REEF_COLLECTOR_THREAD";
 
 struct OtherVariable {
   const char* name;
   absl::Status (*check)(std::string_view text);
 };
-constexpr OtherVariable kOthers[] = {{"REEF_NO_MEMBARRIER", &CheckNoMembarrier},
+constexpr OtherVariable kOthers[] = {{kNoMembarrier, &CheckBit<kNoMembarrier>},
+                                     {kCollectorThread, &CheckBit<kCollectorThread>},
                                      {"REEF_SEED", &CheckSeed}};
 
 // How many letters must be put in, taken out or replaced to make one of the other.

@@ -6,6 +6,7 @@
 #include "reef/atomic.h"
 #include "reef/atomic_marked.h"
 #include "reef/control.h"
+#include "reef/drive.h"
 #include "reef/error.h"
 #include "reef/finalizer.h"
 #include "reef/heap.h"

@@ -14,6 +14,7 @@
 
 #include "lib/collector/control.h"
 #include "lib/collector/cycle.h"
+#include "lib/collector/gate.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
 #include "lib/collector/report.h"
@@ -58,6 +59,7 @@ class Collector {
   void ParkIfStopping();
   bool HasRequest();
   static bool HasSmallWork();
+  static bool HasUrgentWork();
   static bool HasWorkNow();
   static bool HasAnyWork();
   bool Tick(Nanoseconds now);
@@ -88,6 +90,7 @@ class Collector {
   Nanoseconds last_settle_{};
   Nanoseconds last_poll_{};
   Rest rest_;
+  bool alone_ = true;  // the collection under way has one marker
 };
 
 // Never destroyed: it outlives all static and thread_local destructors.
@@ -103,6 +106,7 @@ Collector& Collector::Get() {
 }
 
 void Collector::Start() {
+  SetDrivenAsTheEnvironmentSays();
   heaps_.reserve(internal::kMaxHeaps);
   at_hand_.reserve(internal::kMaxHeaps);
   // The thread takes no signals: handlers are the program's.
@@ -126,6 +130,7 @@ void Collector::Start() {
 // statics are destroyed. Called by exit() on a thread that may not be the collector's. Whoever asks
 // for a collection afterwards, the destructor of a static Heap first of all, runs it himself.
 void Collector::StopAtExit() {
+  StopDriving();
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
   stopping_ = true;
@@ -140,12 +145,14 @@ void Collector::Enter(CollectedHeap* heap) {
 }
 
 void Collector::Leave(CollectedHeap* heap) {
+  const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait(lock, [&] { return !working_; });
   std::erase(heaps_, heap);
 }
 
 CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
+  const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
   if (stopping_) return ServeHere(heap, emergency, &lock);
   const CollectionReport before = heap->totals;
@@ -221,6 +228,8 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
 
 void Collector::Poll() {
   Collector& collector = Get();
+  // Several markers come to an end together, or not at all.
+  if (collector.alone_) YieldAtGate();
   const Nanoseconds now = os::Now();
   if (now - collector.last_poll_ < kShortestNap) return;
   collector.last_poll_ = now;
@@ -231,12 +240,15 @@ Collector::Outcome Collector::RunCycle(CollectedHeap* heap, CollectionCause caus
   if (!heap->control->Begin(heap, cause)) return {};
   const uint64_t suspects = CountSuspects();
   const uint64_t bytes = TracedBytes(*heap->space);
+  alone_ = heap->options.marker_threads == 1;
+  const Nanoseconds at_gate = TimeAtGate();
   Cycle cycle(heap, &Collector::Poll);
   const CollectionReport report = cycle.Run();
   const bool aborted = report.aborted != 0;
   // The objects whose finalizers were taken are the next one's.
   const bool again = aborted || report.finalized != 0;
   NoteCollection(heap, report, suspects, bytes, again || cycle.conservative());
+  heap->pacing.duration -= TimeAtGate() - at_gate;  // no share of a core
   const bool incomplete = again || (cycle.conservative() && !cycle.WaitsForScope());
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -294,7 +306,8 @@ bool Collector::HasSmallWork() {
   return object::CountPending() != 0 || object::RetiredBytes() != 0;
 }
 
-bool Collector::HasWorkNow() { return Get().HasRequest() || HasSmallWork(); }
+bool Collector::HasUrgentWork() { return Get().HasRequest() || IsDriven(); }
+bool Collector::HasWorkNow() { return HasUrgentWork() || HasSmallWork(); }
 bool Collector::HasAnyWork() { return HasWorkNow() || os::HasActivity(); }
 
 void Collector::ParkIfStopping() {
@@ -314,6 +327,7 @@ void Collector::ParkIfStopping() {
 void Collector::Loop() {
   t_is_collector = true;
   bool quiet = false;
+  bool more = false;
   for (;;) {
     ParkIfStopping();
     uint64_t ticket = 0;
@@ -329,12 +343,15 @@ void Collector::Loop() {
     }
     if (now - last_tick_ >= kTick) {
       const bool active = os::TakeActivity();
-      quiet = !Tick(now) && !active;
+      more = Tick(now);
+      quiet = !more && !active;
     }
     EndWork();
     if (HasRequest()) continue;
-    if (HasSmallWork()) {
-      rest_.FromSmallWork([] { return Get().HasRequest(); });
+    if (IsDriven()) {
+      RestAtGate(more || HasSmallWork());
+    } else if (HasSmallWork()) {
+      rest_.FromSmallWork(&HasUrgentWork);
     } else {
       rest_.Reset();
       os::SleepUntilRung(quiet ? kLongSleep : kTick, quiet ? &HasAnyWork : &HasWorkNow);
@@ -345,17 +362,7 @@ void Collector::Loop() {
 
 void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  stats->collections = heap->totals.cycles;
-  stats->collections_aborted = heap->totals.aborted;
-  stats->garbage_objects = heap->totals.objects;
-  stats->garbage_bytes = heap->totals.bytes;
-  for (int i = 0; i < kPhases; ++i) stats->phase_time[i] = heap->totals.phase_time[i];
-  stats->last_collection = heap->last;
-  if (stats->uncollected_bytes > heap->bytes_left) {
-    stats->uncollected_bytes -= heap->bytes_left;
-  } else {
-    stats->uncollected_bytes = 0;
-  }
+  FillFigures(*heap, stats);
 }
 
 }  // namespace
@@ -378,6 +385,8 @@ void EnterHeap(CollectedHeap* heap) { Collector::Get().Enter(heap); }
 void LeaveHeap(CollectedHeap* heap) { Collector::Get().Leave(heap); }
 
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
+
+bool IsCollectorThread() { return t_is_collector; }
 
 bool IsCollecting(const CollectedHeap* heap) {
   return heap->collecting.load(std::memory_order_seq_cst);

@@ -30,6 +30,8 @@ void LeaveHeap(CollectedHeap* heap);
 
 // Why the calling thread must not wait for a collection; null if it may.
 const char* WhyNotCollect();
+// True on the thread that collects.
+bool IsCollectorThread();
 // Waits for a collection that begins after the call. `emergency`: also returns all free memory.
 CollectionReport Collect(CollectedHeap* heap, bool emergency);
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "lib/collector/gate.h"
 #include "lib/object/finalizer.h"
 #include "lib/os/bell.h"
 
@@ -160,6 +161,7 @@ void Control::TakeKept(const std::function<void(const std::vector<Header*>&)>& t
 }
 
 bool Control::HoldOff() {
+  const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
   if (begun_ && runner_ == std::this_thread::get_id()) return false;
   changed_.wait(lock, [this] { return !begun_; });
@@ -177,6 +179,8 @@ void Control::AdoptLocked(CollectedHeap* heap) {
   // The scale was learnt for another percentage.
   if (heap->options.growth_percent != options_.growth_percent) heap->pacing.scaled_percent = 0;
   heap->options = options_;
+  // Markers beside the collector's thread would not stop at the gate.
+  if (IsDriven()) heap->options.marker_threads = 1;
   heap->options.automatic = options_.automatic && !IsPaused();
   heap->pacing.due = heap->pacing.due || std::exchange(due_, false);
 }

@@ -32,4 +32,18 @@ CollectionReport Difference(const CollectionReport& sum, const CollectionReport&
   return report;
 }
 
+void FillFigures(const CollectedHeap& heap, HeapStats* stats) {
+  stats->collections = heap.totals.cycles;
+  stats->collections_aborted = heap.totals.aborted;
+  stats->garbage_objects = heap.totals.objects;
+  stats->garbage_bytes = heap.totals.bytes;
+  for (int i = 0; i < kPhases; ++i) stats->phase_time[i] = heap.totals.phase_time[i];
+  stats->last_collection = heap.last;
+  if (stats->uncollected_bytes > heap.bytes_left) {
+    stats->uncollected_bytes -= heap.bytes_left;
+  } else {
+    stats->uncollected_bytes = 0;
+  }
+}
+
 }  // namespace reef::collector

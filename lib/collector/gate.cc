@@ -1,0 +1,128 @@
+#include "lib/collector/gate.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <new>
+
+#include "lib/os/bell.h"
+
+namespace reef::collector {
+namespace {
+
+// Relaxed: a look that comes too early or too late is followed by another, since the bell rings
+// after a change; what depends on it is decided under the mutex.
+std::atomic<bool> g_driven{false};
+
+struct State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int holders = 0;
+  bool stopped = false;    // for good
+  bool driving = false;    // a call of Drive waits
+  bool permitted = false;  // and its time is not over
+  bool more = false;       // the answer to it
+  Nanoseconds deadline{};
+  Nanoseconds waited{};  // collector's thread only
+
+  bool Open() const {
+    return !g_driven.load(std::memory_order_relaxed) || holders != 0 || permitted;
+  }
+  void Answer(bool unfinished) {
+    if (!permitted) return;
+    permitted = false;
+    more = unfinished;
+    changed.notify_all();
+  }
+};
+
+// Never destroyed: threads may wait here while statics are.
+State& TheState() {
+  alignas(State) static unsigned char storage[sizeof(State)];
+  static State* state = new (storage) State;
+  return *state;
+}
+
+}  // namespace
+
+void SetDriven(bool driven) {
+  State& state = TheState();
+  {
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    driven = driven && !state.stopped;
+    g_driven.store(driven, std::memory_order_relaxed);
+    if (!driven) state.Answer(false);
+    state.changed.notify_all();
+  }
+  // From its sleep, in which it would not notice.
+  os::RingBellUrgently();
+}
+
+void StopDriving() {
+  State& state = TheState();
+  {
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    state.stopped = true;
+  }
+  SetDriven(false);
+}
+
+bool IsDriven() { return g_driven.load(std::memory_order_relaxed); }
+
+void SetDrivenAsTheEnvironmentSays() {
+  const char* own_time = std::getenv("REEF_COLLECTOR_THREAD");
+  if (own_time != nullptr && std::strcmp(own_time, "0") == 0) SetDriven(true);
+}
+
+bool Drive(Nanoseconds budget) {
+  State& state = TheState();
+  std::unique_lock<std::mutex> lock(state.mutex);
+  state.changed.wait(lock, [&state] { return !state.driving; });
+  if (!IsDriven()) return false;
+  state.driving = true;
+  state.permitted = true;
+  state.deadline = os::Now() + budget;
+  state.changed.notify_all();
+  state.changed.wait(lock, [&state] { return !state.permitted; });
+  state.driving = false;
+  state.changed.notify_all();
+  return state.more;
+}
+
+GateHolder::GateHolder() {
+  State& state = TheState();
+  const std::lock_guard<std::mutex> lock(state.mutex);
+  ++state.holders;
+  state.changed.notify_all();
+}
+
+GateHolder::~GateHolder() {
+  State& state = TheState();
+  const std::lock_guard<std::mutex> lock(state.mutex);
+  --state.holders;
+}
+
+void YieldAtGate() {
+  if (!IsDriven()) return;
+  State& state = TheState();
+  std::unique_lock<std::mutex> lock(state.mutex);
+  const Nanoseconds now = os::Now();
+  if (state.permitted && now < state.deadline) return;
+  state.Answer(/*unfinished=*/true);
+  if (state.Open()) return;
+  state.changed.wait(lock, [&state] { return state.Open(); });
+  state.waited += os::Now() - now;
+}
+
+void RestAtGate(bool more) {
+  State& state = TheState();
+  std::unique_lock<std::mutex> lock(state.mutex);
+  state.Answer(more);
+  state.changed.wait(lock, [&state] { return state.Open(); });
+}
+
+Nanoseconds TimeAtGate() { return TheState().waited; }
+
+}  // namespace reef::collector
