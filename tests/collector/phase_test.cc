@@ -1,4 +1,4 @@
-// The names of the phases.
+// The names of phases and causes.
 #include <set>
 #include <string>
 
@@ -13,6 +13,12 @@ TEST(PhaseTest, EveryPhaseHasANameOfItsOwn) {
   std::set<std::string> names;
   for (int i = 0; i < kPhases; ++i) names.insert(PhaseName(static_cast<Phase>(i)));
   EXPECT_EQ(names, (std::set<std::string>{"arm", "roots", "mark", "condemn", "clear", "free"}));
+}
+
+TEST(PhaseTest, EveryCauseHasANameOfItsOwn) {
+  EXPECT_STREQ(CauseName(CollectionCause::kRequest), "request");
+  EXPECT_STREQ(CauseName(CollectionCause::kAutomatic), "automatic");
+  EXPECT_STREQ(CauseName(CollectionCause::kMemory), "memory");
 }
 
 }  // namespace

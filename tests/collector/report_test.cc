@@ -10,8 +10,14 @@ namespace reef::collector {
 namespace {
 
 CollectionReport Some() {
-  CollectionReport report{
-      .objects = 1, .bytes = 2, .marked = 3, .roots = 4, .logged = 5, .cycles = 6, .aborted = 7};
+  CollectionReport report{.objects = 1,
+                          .bytes = 2,
+                          .marked = 3,
+                          .roots = 4,
+                          .logged = 5,
+                          .cycles = 6,
+                          .aborted = 7,
+                          .kept = 10};
   report.phase_time[2] = std::chrono::nanoseconds(8);
   report.total_time = std::chrono::nanoseconds(9);
   return report;
@@ -26,6 +32,7 @@ void ExpectTimes(const CollectionReport& report, uint64_t times) {
   EXPECT_EQ(report.logged, times * one.logged);
   EXPECT_EQ(report.cycles, times * one.cycles);
   EXPECT_EQ(report.aborted, times * one.aborted);
+  EXPECT_EQ(report.kept, times * one.kept);
   EXPECT_EQ(report.phase_time[2], times * one.phase_time[2]);
   EXPECT_EQ(report.total_time, times * one.total_time);
 }
