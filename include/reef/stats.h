@@ -36,9 +36,9 @@ struct CollectionReport {
 
 // Why a collection started.
 enum class CollectionCause : uint8_t {
-  kRequest,    // Collect, or the end of the heap
+  kRequest,    // Collect
   kAutomatic,  // the pacer
-  kMemory,     // an allocation that found no memory
+  kMemory,     // an allocation that found no memory, or the end of the heap
 };
 const char* CauseName(CollectionCause cause);
 
