@@ -186,6 +186,64 @@ print(gc.is_finalized(saved[0]))
 saved[0].on_del = None
 saved.clear()
 
+title("switched off, on and off again")
+print(gc.isenabled())
+gc.enable()
+print(gc.isenabled())
+gc.disable()
+print(gc.isenabled())
+
+title("callbacks before and after a collection")
+events = []
+def told(phase, info):
+    events.append(f"{phase} {info['collected']}")
+gc.callbacks.append(told)
+plain = Plain()
+plain.other = Plain()
+plain.other.other = plain
+plain = None
+gc.collect()
+gc.callbacks.remove(told)
+# The first collection's: Reef looks again when it has found something.
+print(*events[:2])
+events.clear()
+gc.collect()
+print(len(events))
+
+title("frozen: spared and counted, until unfrozen")
+gc.collect()
+gc.freeze()
+before = gc.get_freeze_count()
+plain = Plain()
+plain.other = Plain()
+plain.other.other = plain
+one = weakref.ref(plain)
+plain = None
+gc.freeze()
+print(gc.get_freeze_count() - before)
+plain = Plain()
+plain.other = plain
+plain = None
+print(gc.collect())
+print(one() is None)
+gc.unfreeze()
+print(gc.get_freeze_count())
+print(gc.collect())
+print(one() is None)
+
+title("garbage that is kept: finalized, and in a list")
+gc.set_debug(gc.DEBUG_SAVEALL)
+print(gc.get_debug() == gc.DEBUG_SAVEALL)
+node = Node("a")
+node.other = node
+node = None
+gc.collect()
+print(len(gc.garbage), gc.garbage[0].name, type(gc.garbage[0]) is Node)
+gc.set_debug(0)
+print(gc.collect())
+gc.garbage.clear()
+print(gc.collect())
+
 title("finalizer handles: at death, by hand, detached")
 plain = Plain()
 one = weakref.finalize(plain, print, "at death")
