@@ -1,7 +1,9 @@
-// The type registry: gives each managed type the index that headers carry.
+#include "lib/object/type_registry.h"
+
 #include <cstring>
 #include <mutex>
 
+#include "lib/os/keep_loaded.h"
 #include "reef/internal/check.h"
 #include "reef/internal/type_info.h"
 
@@ -9,10 +11,21 @@ namespace reef::internal {
 
 std::atomic<TypeInfo*> g_types[kMaxTypes];
 
+namespace {
+constinit std::mutex g_mutex;
+}  // namespace
+
+std::mutex& TypeRegistryMutex() { return g_mutex; }
+
 uint64_t RegisterType(TypeInfo* info) {
-  static std::mutex mutex;
   static uint32_t next = 1;  // index 0 is no type: a header of zeros
-  const std::lock_guard<std::mutex> lock(mutex);
+  // Before the type can be met in a header, and before the mutex: the dynamic linker has one of its
+  // own, which it may hold while a library's statics make objects.
+  if (!os::KeepLoaded(info)) {
+    Warn("a library that defines managed types cannot be kept in the process",
+         "do not dlclose it: the heap goes on calling its destructors");
+  }
+  const std::lock_guard<std::mutex> lock(g_mutex);
   uint64_t birth = info->birth.load(std::memory_order_relaxed);
   if (birth != kBornUnbiased) return birth;
   REEF_CHECK(next < kMaxTypes, "more than 65,535 managed types", "use fewer template instances");

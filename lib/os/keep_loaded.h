@@ -1,0 +1,18 @@
+// Keeping a shared library in the process once the engine refers to something inside it.
+//
+// What managed types leave in the engine, pointers to their descriptors, and through these to their
+// Trace and destructor, must outlive a dlclose of the library that defined them; and so must the
+// engine's own code, where it is part of a library.
+#ifndef REEF_LIB_OS_KEEP_LOADED_H_
+#define REEF_LIB_OS_KEEP_LOADED_H_
+
+namespace reef::os {
+
+// The shared library that holds `address` stays until the process ends. True if it does, or if the
+// address lies in the program itself or in memory that no library owns. Any thread, outside
+// brackets; takes the dynamic linker's lock.
+bool KeepLoaded(const void* address);
+
+}  // namespace reef::os
+
+#endif  // REEF_LIB_OS_KEEP_LOADED_H_
