@@ -1,12 +1,11 @@
 // The façade: the public Heap bound to the layers below.
 #include "reef/heap.h"
 
-#include <cstdio>
+#include <atomic>
 #include <mutex>
 #include <new>
 #include <shared_mutex>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -14,10 +13,12 @@
 #include "lib/collector/control.h"
 #include "lib/collector/verifier.h"
 #include "lib/control.h"
+#include "lib/fork.h"
 #include "lib/inspect/statistics.h"
 #include "lib/memory/heap_table.h"
 #include "lib/memory/thread_cache.h"
 #include "lib/options.h"
+#include "lib/os/bell.h"
 #include "reef/internal/check.h"
 
 namespace reef {
@@ -33,6 +34,10 @@ constinit HeapCore g_default_core;
 }  // namespace internal
 
 namespace {
+
+// With the program's other constants: in the program from its start, and behind the handlers that a
+// program registers, so that what those wait for can still use a heap.
+[[maybe_unused]] const bool g_forks_handled = HandleForks();
 
 memory::SpaceOptions SpaceOptionsOf(const HeapOptions& options) {
   return {.reserve_bytes = options.reserve_bytes,
@@ -55,47 +60,45 @@ collector::CollectorOptions CollectorOptionsOf(const HeapOptions& options) {
 // heaps may be reading it.
 struct SpareCores {
   std::mutex mutex;
-  std::vector<HeapCore*> cores;
+  uint32_t count = 0;
+  HeapCore* cores[internal::kMaxHeaps] = {};  // there are no more: each had an index
 };
 
-SpareCores& TheSpareCores() {
-  alignas(SpareCores) static unsigned char storage[sizeof(SpareCores)];
-  static SpareCores* spare = new (storage) SpareCores;
-  return *spare;
-}
+constinit SpareCores g_spare;
 
 HeapCore* TakeCore() {
-  SpareCores& spare = TheSpareCores();
-  const std::lock_guard<std::mutex> lock(spare.mutex);
-  if (spare.cores.empty()) return new (std::nothrow) HeapCore;
-  HeapCore* core = spare.cores.back();
-  spare.cores.pop_back();
-  return core;
+  const std::lock_guard<std::mutex> lock(g_spare.mutex);
+  if (g_spare.count == 0) return new (std::nothrow) HeapCore;
+  return g_spare.cores[--g_spare.count];
 }
 
 void PutCore(HeapCore* core) {
-  SpareCores& spare = TheSpareCores();
-  const std::lock_guard<std::mutex> lock(spare.mutex);
-  spare.cores.push_back(core);
+  const std::lock_guard<std::mutex> lock(g_spare.mutex);
+  g_spare.cores[g_spare.count++] = core;
 }
+
+constinit std::mutex g_default_mutex;
 
 // The default heap's memory, on the first allocation in it.
 void EnsureDefaultHeap() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    const absl::StatusOr<HeapOptions> options = ResolveOptions({});
-    if (!options.ok()) {
-      const std::string what(options.status().message());
-      internal::Fatal(__FILE__, __LINE__, what.c_str(),
-                      "the default heap takes its options from the environment: docs/options.md");
-    }
-    auto heap = collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf(*options),
-                                    CollectorOptionsOf(*options));
-    REEF_CHECK(heap != nullptr, "no addresses for the default heap",
-               "raise the limit on virtual memory (ulimit -v)");
-    memory::EnterDefaultHeap(&internal::g_default_core);
-    (void)heap.release();  // never destroyed
-  });
+  // Release when it is there, acquire by its users.
+  static constinit std::atomic<bool> open{false};
+  if (REEF_LIKELY(open.load(std::memory_order_acquire))) return;
+  const std::lock_guard<std::mutex> lock(g_default_mutex);
+  if (open.load(std::memory_order_relaxed)) return;
+  const absl::StatusOr<HeapOptions> options = ResolveOptions({});
+  if (!options.ok()) {
+    const std::string what(options.status().message());
+    internal::Fatal(__FILE__, __LINE__, what.c_str(),
+                    "the default heap takes its options from the environment: docs/options.md");
+  }
+  auto heap = collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf(*options),
+                                  CollectorOptionsOf(*options));
+  REEF_CHECK(heap != nullptr, "no addresses for the default heap",
+             "raise the limit on virtual memory (ulimit -v)");
+  memory::EnterDefaultHeap(&internal::g_default_core);
+  (void)heap.release();  // never destroyed
+  open.store(true, std::memory_order_release);
 }
 
 void EnsureOpen(HeapCore* core) {
@@ -109,6 +112,7 @@ template <typename Take>
 void* TakeOrCollect(HeapCore* core, Take take) {
   EnsureOpen(core);
   internal::CurrentSlot();
+  os::StartAbsentCollector();
   void* block = take();
   constexpr int kTries = 2;
   bool reclaimed = true;
@@ -126,6 +130,9 @@ void* TakeOrCollect(HeapCore* core, Take take) {
 }  // namespace
 
 namespace internal {
+
+std::mutex& DefaultHeapMutex() { return g_default_mutex; }
+std::mutex& SpareCoresMutex() { return g_spare.mutex; }
 
 void* AllocateSlow(HeapCore* core, SlabKind kind, int size_class) {
   return TakeOrCollect(
@@ -182,8 +189,17 @@ Heap::~Heap() {
 
 Heap& DefaultHeap() {
   EnsureDefaultHeap();
+  // Made under the mutex that fork holds, and never destroyed.
+  static constinit std::atomic<Heap*> made{nullptr};
+  Heap* heap = made.load(std::memory_order_acquire);
+  if (REEF_LIKELY(heap != nullptr)) return *heap;
+  const std::lock_guard<std::mutex> lock(g_default_mutex);
   alignas(Heap) static unsigned char storage[sizeof(Heap)];
-  static Heap* heap = new (storage) Heap(&internal::g_default_core);
+  heap = made.load(std::memory_order_relaxed);
+  if (heap == nullptr) {
+    heap = new (storage) Heap(&internal::g_default_core);
+    made.store(heap, std::memory_order_release);
+  }
   return *heap;
 }
 

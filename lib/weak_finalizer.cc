@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "lib/fork.h"
 #include "lib/object/finalizer.h"
 
 namespace reef {
@@ -25,32 +26,30 @@ struct FinalizerState {
 
 namespace {
 
-struct Registry {
-  std::mutex mutex;
-  StateList alive;
-};
+constinit std::mutex g_mutex;
 
 void RunAtExit();
 
-// Never destroyed: objects may die after the last static destructor.
-Registry& TheRegistry() {
-  alignas(Registry) static unsigned char storage[sizeof(Registry)];
-  static Registry* registry = [] {
+// Under the mutex. Made on first use, never destroyed: objects may die after the last static
+// destructor.
+StateList& Alive() {
+  alignas(StateList) static constinit unsigned char storage[sizeof(StateList)] = {};
+  static constinit StateList* alive = nullptr;
+  if (alive == nullptr) {
     (void)std::atexit(&RunAtExit);
-    return new (storage) Registry;
-  }();
-  return *registry;
+    alive = new (storage) StateList;
+  }
+  return *alive;
 }
 
 // The function, for the one caller that finds it alive; otherwise empty. The record is still to be
 // cancelled, without the mutex, by who was not called by it.
 std::function<void()> Take(const std::shared_ptr<State>& state, WeakRecord** record) {
-  Registry& registry = TheRegistry();
-  const std::lock_guard<std::mutex> lock(registry.mutex);
+  const std::lock_guard<std::mutex> lock(g_mutex);
   if (!state->alive) return nullptr;
   state->alive = false;
   *record = std::exchange(state->record, nullptr);
-  registry.alive.erase(state->place);  // `state` is the caller's own, not the list's
+  Alive().erase(state->place);  // `state` is the caller's own, not the list's
   return std::move(state->function);
 }
 
@@ -62,13 +61,12 @@ std::function<void()> TakeAndCancel(const std::shared_ptr<State>& state) {
 }
 
 void RunAtExit() {
-  Registry& registry = TheRegistry();
   for (;;) {
     std::shared_ptr<State> newest;
     {
-      const std::lock_guard<std::mutex> lock(registry.mutex);
+      const std::lock_guard<std::mutex> lock(g_mutex);
       // From the newest on: the functions of others may have entered or taken some.
-      for (auto at = registry.alive.rbegin(); at != registry.alive.rend() && !newest; ++at) {
+      for (auto at = Alive().rbegin(); at != Alive().rend() && !newest; ++at) {
         if ((*at)->at_exit) newest = *at;
       }
     }
@@ -84,7 +82,6 @@ std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> f
   try {
     auto state = std::make_shared<State>();
     state->function = std::move(function);
-    Registry& registry = TheRegistry();
     StateList entry{state};
     // The record's own copy of the pointer goes when it is called or cancelled. The caller's
     // reference keeps the object: it cannot be called before the entry stands.
@@ -95,9 +92,9 @@ std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> f
       // Its handle's share; the call itself runs on.
       if (record != nullptr) CancelRecord(record);
     });
-    const std::lock_guard<std::mutex> lock(registry.mutex);
+    const std::lock_guard<std::mutex> lock(g_mutex);
     state->place = entry.begin();
-    registry.alive.splice(registry.alive.end(), entry);
+    Alive().splice(Alive().end(), entry);
     return state;
   } catch (...) {
     ReleaseCell(cell);
@@ -105,13 +102,9 @@ std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> f
   }
 }
 
+std::mutex& FinalizerRegistryMutex() { return g_mutex; }
+
 }  // namespace internal
-
-namespace {
-
-std::mutex& Mutex() { return internal::TheRegistry().mutex; }
-
-}  // namespace
 
 bool Finalizer::operator()() {
   if (state_ == nullptr) return false;
@@ -127,25 +120,25 @@ std::function<void()> Finalizer::Detach() {
 
 bool Finalizer::alive() const {
   if (state_ == nullptr) return false;
-  const std::lock_guard<std::mutex> lock(Mutex());
+  const std::lock_guard<std::mutex> lock(internal::FinalizerRegistryMutex());
   return state_->alive;
 }
 
 std::function<void()> Finalizer::Peek() const {
   if (state_ == nullptr) return nullptr;
-  const std::lock_guard<std::mutex> lock(Mutex());
+  const std::lock_guard<std::mutex> lock(internal::FinalizerRegistryMutex());
   return state_->alive ? state_->function : nullptr;
 }
 
 bool Finalizer::at_exit() const {
   if (state_ == nullptr) return false;
-  const std::lock_guard<std::mutex> lock(Mutex());
+  const std::lock_guard<std::mutex> lock(internal::FinalizerRegistryMutex());
   return state_->alive && state_->at_exit;
 }
 
 void Finalizer::set_at_exit(bool at_exit) {
   if (state_ == nullptr) return;
-  const std::lock_guard<std::mutex> lock(Mutex());
+  const std::lock_guard<std::mutex> lock(internal::FinalizerRegistryMutex());
   state_->at_exit = at_exit;
 }
 

@@ -44,7 +44,8 @@ class Finalizer {
   std::function<void()> Detach();
   // True until it is called or detached, or its object has died.
   bool alive() const;
-  // A copy of the function, or an empty one if it is not alive.
+  // A copy of the function, or an empty one if it is not alive. It is made under a lock of all
+  // Finalizers: what is copied must neither fork nor use one in its copy constructor.
   std::function<void()> Peek() const;
   // Whether it runs at the end of the process (std::exit, or return from main) if it is still alive
   // then; at first, yes. The newest run first; what they throw goes to the unraisable hook.

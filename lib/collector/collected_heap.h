@@ -7,6 +7,7 @@
 #include <memory>
 #include <shared_mutex>
 
+#include "lib/collector/under_way.h"
 #include "lib/memory/space.h"
 #include "lib/os/clock.h"
 #include "lib/threads/grace.h"
@@ -71,6 +72,7 @@ struct CollectedHeap {
   memory::SlabBatch quarantine;  // empty slabs that wait for their grace period; under `layout`
   threads::GraceTicket quarantine_ticket = 0;
   int aborts_in_row = 0;
+  UnderWay under_way;
 
   // Under the collector's mutex.
   uint64_t requested = 0;

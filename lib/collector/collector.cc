@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -13,15 +12,21 @@
 #include <vector>
 
 #include "lib/collector/control.h"
+#include "lib/collector/cut_off.h"
 #include "lib/collector/cycle.h"
 #include "lib/collector/gate.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
 #include "lib/collector/report.h"
 #include "lib/collector/rest.h"
+#include "lib/object/dying.h"
+#include "lib/object/finalizer.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/os/bell.h"
+#include "lib/os/condition.h"
+#include "lib/os/fork.h"
+#include "lib/os/keep_loaded.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
 #include "reef/internal/slot.h"
@@ -49,13 +54,17 @@ class Collector {
   void Leave(CollectedHeap* heap);
   CollectionReport Request(CollectedHeap* heap, bool emergency);
   void FillStats(CollectedHeap* heap, HeapStats* stats);
-  std::mutex& mutex() { return mutex_; }
+  void HoldForFork();
+  void Release();
+  void BeginAsChild();
 
  private:
   Collector() = default;
   void Start();
+  bool StartThread();
   void StopAtExit();
   void Loop();
+  void FinishCutOffs();
   void ParkIfStopping();
   bool HasRequest();
   static bool HasSmallWork();
@@ -78,11 +87,12 @@ class Collector {
   static void Poll();
 
   std::mutex mutex_;  // the fields below, and the "under the mutex" ones of each heap
-  std::condition_variable changed_;
+  os::Condition changed_;
   std::vector<CollectedHeap*> heaps_;
   bool working_ = false;  // on some heap: none may leave
   bool stopping_ = false;
   bool parked_ = false;
+  bool cut_off_ = false;  // in the child of a fork: there may be what that has left undone
   size_t next_ = 0;  // where to look for the next request: no heap's requests hold up another's
   // Collector thread only.
   std::vector<CollectedHeap*> at_hand_;  // the heaps, during a piece of work
@@ -93,15 +103,20 @@ class Collector {
   bool alone_ = true;  // the collection under way has one marker
 };
 
-// Never destroyed: it outlives all static and thread_local destructors.
+// Made with the first heap and never destroyed: it outlives all static and thread_local
+// destructors. Release when it may be used, acquire by its users.
+std::atomic<Collector*> g_collector{nullptr};
+constinit std::mutex g_start_mutex;
+
 Collector& Collector::Get() {
+  Collector* collector = g_collector.load(std::memory_order_acquire);
+  if (REEF_LIKELY(collector != nullptr)) return *collector;
+  const std::lock_guard<std::mutex> lock(g_start_mutex);
+  collector = g_collector.load(std::memory_order_relaxed);
+  if (collector != nullptr) return *collector;
   alignas(Collector) static unsigned char storage[sizeof(Collector)];
-  static Collector* collector = [] {
-    auto* fresh = new (storage) Collector;
-    threads::SetThreadEndHook([](internal::Slot* slot) { object::RevokePending(slot, *slot); });
-    fresh->Start();
-    return fresh;
-  }();
+  collector = new (storage) Collector;
+  collector->Start();
   return *collector;
 }
 
@@ -109,6 +124,22 @@ void Collector::Start() {
   SetDrivenAsTheEnvironmentSays();
   heaps_.reserve(internal::kMaxHeaps);
   at_hand_.reserve(internal::kMaxHeaps);
+  threads::SetThreadEndHook([](internal::Slot* slot) { object::RevokePending(slot, *slot); });
+  // Its thread runs this code to the end, also if it came with a library.
+  (void)os::KeepLoaded(reinterpret_cast<const void*>(&collector::Collect));
+  os::SetCollectorStart([] {
+    REEF_CHECK(Get().StartThread(), "the system starts no thread for the collector of a child",
+               "raise the limit on threads (ulimit -u)");
+  });
+  // Before its thread, which must not wait for the mutex that is held here: fork may be waiting for
+  // the thread, and hold that.
+  g_collector.store(this, std::memory_order_release);
+  REEF_CHECK(StartThread(), "the system starts no thread for the collector",
+             "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
+  (void)std::atexit([] { Get().StopAtExit(); });
+}
+
+bool Collector::StartThread() {
   // The thread takes no signals: handlers are the program's.
   sigset_t all;
   sigset_t before;
@@ -121,9 +152,7 @@ void Collector::Start() {
     started = false;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  REEF_CHECK(started, "the system starts no thread for the collector",
-             "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
-  (void)std::atexit([] { Get().StopAtExit(); });
+  return started;
 }
 
 // Parks the thread between two pieces of work, so that it runs no destructors while the program's
@@ -134,6 +163,7 @@ void Collector::StopAtExit() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
   stopping_ = true;
+  parked_ = parked_ || os::TakeCollectorAbsence();
   os::RingBellUrgently();
   // Bounded: a destructor that never returns must not keep the process from ending.
   changed_.wait_for(lock, std::chrono::seconds(5), [this] { return parked_; });
@@ -152,6 +182,7 @@ void Collector::Leave(CollectedHeap* heap) {
 }
 
 CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
+  os::StartAbsentCollector();
   const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
   if (stopping_) return ServeHere(heap, emergency, &lock);
@@ -177,7 +208,10 @@ CollectionReport Collector::ServeHere(CollectedHeap* heap, bool emergency,
   working_ = true;
   lock->unlock();
   t_is_collector = true;
+  os::BeginGuardedWork();
+  FinishCutOffs();
   Serve(heap, ticket, emergency);
+  os::EndGuardedWork();
   t_is_collector = false;
   lock->lock();
   return Difference(heap->totals, before);
@@ -324,12 +358,27 @@ void Collector::ParkIfStopping() {
   changed_.wait(lock, [] { return false; });
 }
 
+// In the child of a fork, before any other work.
+void Collector::FinishCutOffs() {
+  if (REEF_LIKELY(!cut_off_)) return;
+  StartWork();
+  DestroyHandedOver();
+  for (CollectedHeap* heap : at_hand_) FinishCutOff(heap, &Collector::Poll);
+  internal::Slot* slot = internal::CurrentSlot();
+  object::TakeUpLostFinalizers(slot);
+  cut_off_ = false;
+  const os::ForkWindow window;
+  object::Drain(slot);
+}
+
 void Collector::Loop() {
   t_is_collector = true;
   bool quiet = false;
   bool more = false;
   for (;;) {
     ParkIfStopping();
+    os::BeginGuardedWork();
+    FinishCutOffs();
     uint64_t ticket = 0;
     bool emergency = false;
     if (CollectedHeap* heap = NextRequest(&ticket, &emergency)) {
@@ -347,6 +396,7 @@ void Collector::Loop() {
       quiet = !more && !active;
     }
     EndWork();
+    os::EndGuardedWork();
     if (HasRequest()) continue;
     if (IsDriven()) {
       RestAtGate(more || HasSmallWork());
@@ -358,6 +408,38 @@ void Collector::Loop() {
       if (os::HasActivity()) quiet = false;
     }
   }
+}
+
+// Held by a thread that forks: after the gate, so that the collector thread holds none of it.
+void Collector::HoldForFork() {
+  mutex_.lock();
+  for (CollectedHeap* heap : heaps_) heap->space->huge_mutex().lock();
+}
+
+void Collector::Release() {
+  for (CollectedHeap* heap : heaps_) heap->space->huge_mutex().unlock();
+  mutex_.unlock();
+}
+
+// In the child, while there is one thread, and no collection is armed any more. Whoever waited for
+// something is gone, and the collector thread with what it had at hand.
+void Collector::BeginAsChild() {
+  t_is_collector = false;
+  working_ = false;
+  parked_ = stopping_;
+  cut_off_ = true;
+  at_hand_.clear();
+  for (CollectedHeap* heap : heaps_) {
+    heap->served = heap->requested;
+    heap->emergency = false;
+    heap->space->ShowAllSegments();
+    // Threads that walked the slabs are gone and still counted in it.
+    new (&heap->layout) std::shared_mutex;
+    heap->collecting.store(false, std::memory_order_relaxed);
+    DecideCutOff(heap);
+  }
+  // While the process ends nobody starts it any more.
+  if (!stopping_) os::NoteCollectorAbsent();
 }
 
 void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
@@ -383,6 +465,12 @@ CollectionReport Collect(CollectedHeap* heap, bool emergency) {
 
 void EnterHeap(CollectedHeap* heap) { Collector::Get().Enter(heap); }
 void LeaveHeap(CollectedHeap* heap) { Collector::Get().Leave(heap); }
+
+std::mutex& StartMutex() { return g_start_mutex; }
+bool IsStarted() { return g_collector.load(std::memory_order_acquire) != nullptr; }
+void HoldForFork() { Collector::Get().HoldForFork(); }
+void ReleaseAfterFork() { Collector::Get().Release(); }
+void BeginAsChild() { Collector::Get().BeginAsChild(); }
 
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
 

@@ -3,12 +3,15 @@
 // It sleeps when there is nothing to do, and otherwise: revokes pending biases and reclaims retired
 // objects (every millisecond while there are any), returns empty slabs to the supply and their
 // memory to the system, empties the caches of threads that ended, and runs collections, one at a
-// time, asked for or due. It starts with the first heap and is never joined; at process exit it is
-// parked between two pieces of work, and who asks for a collection after that runs it himself.
+// time, asked for or due. It starts with the first heap, in the child of a fork with the first
+// need, and is never joined; at process exit it is parked between two pieces of work, and who asks
+// for a collection after that runs it himself. Fork never cuts it off in work of its own
+// (lib/os/fork.h).
 #ifndef REEF_LIB_COLLECTOR_COLLECTOR_H_
 #define REEF_LIB_COLLECTOR_COLLECTOR_H_
 
 #include <memory>
+#include <mutex>
 
 #include "lib/collector/collected_heap.h"
 #include "reef/stats.h"
@@ -27,6 +30,14 @@ uint64_t CloseHeap(CollectedHeap* heap);
 // A heap is there for the collector thread, and no more (which waits for a piece of work to end).
 void EnterHeap(CollectedHeap* heap);
 void LeaveHeap(CollectedHeap* heap);
+
+// For fork. The mutex of the start. Held: no heap comes, goes, or claims whole segments. The child:
+// forgets the collector thread and those who waited for it; it is started again when it is needed.
+std::mutex& StartMutex();
+bool IsStarted();
+void HoldForFork();
+void ReleaseAfterFork();
+void BeginAsChild();
 
 // Why the calling thread must not wait for a collection; null if it may.
 const char* WhyNotCollect();

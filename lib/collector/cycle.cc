@@ -4,12 +4,12 @@
 #include <utility>
 
 #include "lib/collector/garbage.h"
+#include "lib/collector/housekeeping.h"
 #include "lib/collector/parallel.h"
 #include "lib/collector/roots.h"
 #include "lib/collector/step.h"
 #include "lib/collector/sweeper.h"
 #include "lib/object/door.h"
-#include "lib/object/dying.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
 #include "lib/threads/log.h"
@@ -37,21 +37,11 @@ uint64_t BirthWord(uint8_t colour) {
          (static_cast<uint64_t>(Stage::kBuilding) << kStageShift);
 }
 
-// Objects that were dying under a marker's hands; no batch is published now.
-void DestroyHandedOver() {
-  internal::Slot* slot = internal::CurrentSlot();
-  for (Header *header = threads::TakeHandedOver(), *next; header != nullptr; header = next) {
-    next = header->Link();
-    object::PushDying(slot, header);
-  }
-  object::Drain(slot);
-}
-
 // Between the batches of the only marker.
 Marker::Poll g_poll = nullptr;
 void PollAndDestroy() {
   g_poll();
-  if (threads::AnyHandedOver()) DestroyHandedOver();
+  DestroyHandedOver();
 }
 
 // By the first of several markers, which runs inside oneTBB: what destructors do there must not
@@ -109,6 +99,8 @@ bool Cycle::Arm() {
   const uint8_t last = core->black.load(std::memory_order_relaxed);
   black_ = last >= kMaxColour ? 1 : static_cast<uint8_t>(last + 1);
   if (!MakeMarkers()) return false;
+  heap_->under_way.black = black_;
+  heap_->under_way.reach = UnderWay::Reach::kMarking;
   // Relaxed: read in brackets that find a collection armed, that is, after the store of the mode.
   core->black.store(black_, std::memory_order_relaxed);
   g_target.store(core, std::memory_order_relaxed);
@@ -188,7 +180,7 @@ void Cycle::Mark() {
     const bool found = TakeLogs();
     if (Failed()) return;
     if (found) continue;
-    if (TakeFinalizers(*heap_->space, black_, markers_[0].get(), &finalizers_)) {
+    if (TakeFinalizers(*heap_->space, black_, markers_[0].get(), &heap_->under_way.finalizers)) {
       Pass(Step::kFinalizersTaken);
       continue;
     }
@@ -203,11 +195,13 @@ void Cycle::Mark() {
     // come.
     if (object::CloseDoor()) break;
   }
+  heap_->under_way.reach = UnderWay::Reach::kCondemning;
   Pass(Step::kDoorClosed);
 }
 
 void Cycle::Condemn() {
-  collector::Condemn(*heap_->space, black_, &report_, &cells_, poll_);
+  collector::Condemn(*heap_->space, black_, &report_, &heap_->under_way.cells, poll_);
+  heap_->under_way.reach = UnderWay::Reach::kSweeping;
   Pass(Step::kCondemned);
 }
 
@@ -226,6 +220,11 @@ CollectionReport Cycle::Run() {
   const Nanoseconds start = os::Now();
   phase_start_ = start;
   report_.cycles = 1;
+  constexpr int kMostAborts = kMaxColour - 10;
+  if (heap_->aborts_in_row >= kMostAborts) {
+    RepaintAll(*heap_->space);
+    heap_->aborts_in_row = 0;
+  }
   if (!Arm()) {
     report_.aborted = 1;
     return report_;
@@ -241,11 +240,8 @@ CollectionReport Cycle::Run() {
   if (Failed()) {
     report_.aborted = 1;
     Disarm();
-    constexpr int kMostAborts = kMaxColour - 10;
-    if (++heap_->aborts_in_row >= kMostAborts) {
-      RepaintAll(*heap_->space);
-      heap_->aborts_in_row = 0;
-    }
+    heap_->under_way.reach = UnderWay::Reach::kNothing;
+    ++heap_->aborts_in_row;
   } else {
     heap_->aborts_in_row = 0;
     internal::Slot* slot = internal::CurrentSlot();
@@ -255,17 +251,18 @@ CollectionReport Cycle::Run() {
     Disarm();
     Pass(Step::kDoorOpen);
     StartPhase(Phase::kClear);
-    RunCallbacks(*heap_->space, black_, cells_);
+    RunCallbacks(*heap_->space, black_, &heap_->under_way.cells);
     Pass(Step::kCallbacksRun);
     if (report_.objects != 0) ClearGarbage(*heap_->space, black_, slot, poll_);
     Pass(Step::kCleared);
     StartPhase(Phase::kFree);
     if (report_.objects != 0) FreeGarbage(*heap_->space, black_, slot, poll_);
+    heap_->under_way.reach = UnderWay::Reach::kNothing;
     Pass(Step::kFreed);
   }
   // Also those that an aborted collection has taken.
-  report_.finalized = finalizers_.count;
-  RunFinalizers(internal::CurrentSlot(), finalizers_);
+  report_.finalized = heap_->under_way.finalizers.count;
+  RunFinalizers(internal::CurrentSlot(), &heap_->under_way.finalizers);
   Pass(Step::kFinalized);
   StartPhase(phase_);
   report_.total_time = os::Now() - start;

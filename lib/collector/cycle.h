@@ -19,7 +19,8 @@
 //
 // A cycle is aborted when memory for a log, the mark stack or a list cannot be had: mode IDLE,
 // rendezvous, logs discarded, nothing condemned; the next cycle's colour is another number, so that
-// its half-painted heap does no harm.
+// its half-painted heap does no harm. A fork may cut a cycle off; what the child then owes is kept
+// in lib/collector/under_way.h.
 #ifndef REEF_LIB_COLLECTOR_CYCLE_H_
 #define REEF_LIB_COLLECTOR_CYCLE_H_
 
@@ -27,7 +28,6 @@
 #include <vector>
 
 #include "lib/collector/collected_heap.h"
-#include "lib/collector/finalize.h"
 #include "lib/collector/marker.h"
 
 namespace reef::collector {
@@ -66,8 +66,6 @@ class Cycle {
   bool no_room_ = false;        // for the list of kept garbage
   uint64_t revivals_ = 0;       // taken from the logs, and not yet let out of the weak door
   std::vector<std::unique_ptr<Marker>> markers_;
-  TakenFinalizers finalizers_;
-  ClearedCells cells_;
   CollectionReport report_;
   Phase phase_ = Phase::kArm;
   Nanoseconds phase_start_{};

@@ -5,6 +5,7 @@
 #include "lib/object/dying.h"
 #include "lib/object/finalizer.h"
 #include "lib/object/weak.h"
+#include "lib/os/fork.h"
 
 namespace reef::collector {
 namespace {
@@ -56,11 +57,13 @@ bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFina
   return taken->count != before;
 }
 
-void RunFinalizers(internal::Slot* slot, const TakenFinalizers& taken) {
-  for (Header *header = taken.first, *next; header != nullptr; header = next) {
+void RunFinalizers(internal::Slot* slot, TakenFinalizers* taken) {
+  for (Header *header = taken->first, *next; header != nullptr; header = next) {
     next = object::FinalizerLink(header);
     object::QueueFinalizer(slot, header);
   }
+  *taken = {};
+  const os::ForkWindow window;
   object::Drain(slot);
 }
 
@@ -76,9 +79,9 @@ void ClearedCells::Add(Header* header) {
   last = cell;
 }
 
-void RunCallbacks(const Space& space, uint8_t black, const ClearedCells& cells) {
+void RunCallbacks(const Space& space, uint8_t black, ClearedCells* cells) {
   // All of the cancelling before the first call: a callback may end handles, and make new objects.
-  for (internal::WeakCell* cell = cells.first; cell != nullptr; cell = cell->next) {
+  for (internal::WeakCell* cell = cells->first; cell != nullptr; cell = cell->next) {
     WeakRecord* record = cell->records.load(std::memory_order_acquire);
     for (; record != nullptr; record = record->next) {
       if (LiesInGarbage(space, black, record->handle.load(std::memory_order_relaxed))) {
@@ -86,8 +89,9 @@ void RunCallbacks(const Space& space, uint8_t black, const ClearedCells& cells) 
       }
     }
   }
-  for (internal::WeakCell *cell = cells.first, *next; cell != nullptr; cell = next) {
-    next = cell->next;
+  while (internal::WeakCell* cell = cells->first) {
+    cells->first = cell->next;
+    const os::ForkWindow window;
     object::EndCell(space.core(), cell);
   }
 }

@@ -17,35 +17,20 @@
 
 #include "lib/collector/collected_heap.h"
 #include "lib/collector/marker.h"
+#include "lib/collector/under_way.h"
 #include "reef/internal/slot.h"
-#include "reef/internal/weak_cell.h"
 
 namespace reef::collector {
-
-// Objects whose finalizers were taken, linked through their hidden words.
-struct TakenFinalizers {
-  Header* first = nullptr;
-  Header* last = nullptr;
-  uint64_t count = 0;
-};
 
 // Takes the finalizers of white objects and pushes those objects to the marker, whose stack is
 // empty. True if there were any.
 bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken);
-// Runs them, or has the heap's executor run them. Outside a collection.
-void RunFinalizers(internal::Slot* slot, const TakenFinalizers& taken);
+// Runs them, or has the heap's executor run them; none is taken any more. Outside a collection.
+void RunFinalizers(internal::Slot* slot, TakenFinalizers* taken);
 
-// The cells of condemned objects, in the order of their addresses.
-struct ClearedCells {
-  internal::WeakCell* first = nullptr;
-  internal::WeakCell* last = nullptr;
-
-  // Clears the cell of an object that was just condemned.
-  void Add(Header* header);
-};
-
-// Runs their callbacks. The garbage is condemned and not yet cleared; no collection is armed.
-void RunCallbacks(const Space& space, uint8_t black, const ClearedCells& cells);
+// Runs the callbacks of cleared cells, of which none is left. The garbage is condemned and not yet
+// cleared; no collection is armed.
+void RunCallbacks(const Space& space, uint8_t black, ClearedCells* cells);
 
 }  // namespace reef::collector
 

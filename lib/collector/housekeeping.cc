@@ -8,6 +8,8 @@
 #include "lib/object/dying.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/os/fork.h"
+#include "lib/threads/hazard.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/slot.h"
 
@@ -32,6 +34,7 @@ memory::ThreadCache* CacheOfOwner(uint32_t owner, uint32_t heap) {
 }  // namespace
 
 bool Settle() {
+  const os::ForkWindow window;
   internal::Slot* slot = internal::CurrentSlot();
   (void)object::RevokeAllPending(slot);
   (void)object::ReclaimRetired(slot);
@@ -70,6 +73,17 @@ bool SettleAll(Nanoseconds patience) {
   }
 }
 
+void DestroyHandedOver() {
+  if (!threads::AnyHandedOver()) return;
+  const os::ForkWindow window;
+  internal::Slot* slot = internal::CurrentSlot();
+  for (Header *header = threads::TakeHandedOver(), *next; header != nullptr; header = next) {
+    next = header->Link();
+    object::PushDying(slot, header);
+  }
+  object::Drain(slot);
+}
+
 bool ReturnMemory(CollectedHeap* heap) {
   if (heap->quarantine.count != 0) {
     threads::AdvanceGrace();
@@ -98,7 +112,10 @@ void ReturnAllMemory(CollectedHeap* heap) {
     os::Backoff backoff;
     (void)ReturnMemory(heap);
     while (heap->quarantine.count != 0 && os::Now() < deadline) {
-      backoff.Pause();
+      {
+        const os::ForkWindow window;
+        backoff.Pause();
+      }
       (void)ReturnMemory(heap);
     }
   }

@@ -15,6 +15,9 @@ bool Settle();
 // `patience`: then false. What other threads go on dropping is not waited for.
 bool SettleAll(Nanoseconds patience);
 
+// Destroys what was dying under a marker's hands; no batch is published.
+void DestroyHandedOver();
+
 // Moves the heap's empty slabs one step on their way: off their lists, through a grace period, back
 // to the supply, their memory to the system. True if there is more to do. No collection is armed.
 bool ReturnMemory(CollectedHeap* heap);

@@ -78,4 +78,9 @@ void NoteCollection(CollectedHeap* heap, const CollectionReport& report, uint64_
                                      heap->options.growth_percent * 4);
 }
 
+void NoteAborted(CollectedHeap* heap) {
+  heap->pacing.due = true;
+  ++heap->aborts_in_row;
+}
+
 }  // namespace reef::collector

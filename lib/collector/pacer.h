@@ -30,6 +30,9 @@ bool IsDue(const CollectedHeap& heap, Nanoseconds now);
 void NoteCollection(CollectedHeap* heap, const CollectionReport& report, uint64_t suspects_before,
                     uint64_t bytes_before, bool again);
 
+// After one that has no report: a fork has cut it off, and this is the child.
+void NoteAborted(CollectedHeap* heap);
+
 }  // namespace reef::collector
 
 #endif  // REEF_LIB_COLLECTOR_PACER_H_

@@ -4,14 +4,20 @@
 #include <atomic>
 #include <cstddef>
 #include <exception>
+#include <thread>
 
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
+
+#include "lib/os/fork.h"
 
 namespace reef::collector {
 namespace {
 
 using Markers = std::vector<std::unique_ptr<Marker>>;
+
+// In the child of a fork oneTBB's workers are gone, and it does not know.
+bool CanUseTbb() { return os::ForkGeneration() == 0; }
 
 // The markers at work, and what they share.
 struct Crew {
@@ -59,9 +65,23 @@ void RunOnArena(Crew& crew, size_t* started, bool* first_has_run) {
   });
 }
 
+// The same on threads of their own. Those run no tasks, and so take up no other marker.
+void RunOnThreads(Crew& crew, size_t* started) {
+  std::vector<std::thread> threads;
+  try {
+    for (; *started < crew.markers.size(); ++*started) {
+      threads.emplace_back([&crew, index = *started] { crew.Run(index); });
+    }
+  } catch (const std::exception&) {
+  }
+  crew.Run(0);
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 
 void RunIsolated(void (*work)()) {
+  if (!CanUseTbb()) return work();
   bool done = false;
   try {
     tbb::this_task_arena::isolate([&done, work] {
@@ -78,9 +98,14 @@ void RunMarkers(const Markers& markers) {
   Crew crew(markers);
   size_t started = 1;
   bool first_has_run = false;
-  try {
-    RunOnArena(crew, &started, &first_has_run);
-  } catch (const std::exception&) {
+  if (CanUseTbb()) {
+    try {
+      RunOnArena(crew, &started, &first_has_run);
+    } catch (const std::exception&) {
+    }
+  } else {
+    RunOnThreads(crew, &started);
+    first_has_run = true;
   }
   // Those that could not be started run here, one after the other.
   if (!first_has_run) crew.Run(0);

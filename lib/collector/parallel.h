@@ -1,4 +1,5 @@
-// Several markers at once, by oneTBB. The only place that knows of it.
+// Several markers at once, by oneTBB. The only place that knows of it. In the child of a fork,
+// where oneTBB is not to be used, by threads of their own.
 #ifndef REEF_LIB_COLLECTOR_PARALLEL_H_
 #define REEF_LIB_COLLECTOR_PARALLEL_H_
 

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "lib/os/fork.h"
+
 namespace reef::collector {
 
 // In the order of a collection; those from kMarked to kGarbageKept come once a round.
@@ -32,8 +34,12 @@ enum class Step : uint8_t {
 // Set while no collection runs. Acquire: what the listener needs was written before.
 inline std::atomic<void (*)(Step)> g_on_step{nullptr};
 
+// The listener is one of fork's windows: what a collection owes at any step is known to the child.
 inline void Pass(Step step) {
-  if (auto* on_step = g_on_step.load(std::memory_order_acquire)) on_step(step);
+  if (auto* on_step = g_on_step.load(std::memory_order_acquire)) {
+    const os::ForkWindow window;
+    on_step(step);
+  }
 }
 
 }  // namespace reef::collector

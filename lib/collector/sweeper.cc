@@ -4,6 +4,7 @@
 #include "lib/object/dying.h"
 #include "lib/object/revocation.h"
 #include "lib/os/chaos.h"
+#include "lib/os/fork.h"
 #include "reef/internal/count.h"
 #include "reef/internal/marked_word.h"
 #include "reef/internal/poison.h"
@@ -135,11 +136,15 @@ void ClearGarbage(const Space& space, uint8_t black, Slot* slot, void (*poll)())
 
 void FreeGarbage(const Space& space, uint8_t black, Slot* slot, void (*poll)()) {
   REEF_CHAOS_POINT("garbage cleared, not yet freed");
-  object::Drain(slot);
+  {
+    const os::ForkWindow window;
+    object::Drain(slot);
+  }
   ForEachTracedSlab(space, [&](Slab& slab) {
     if (!slab.has_garbage) return;
     slab.has_garbage = false;
     poll();
+    const os::ForkWindow window;
     FreeSlabGarbage(slab, black, slot);
   });
 }

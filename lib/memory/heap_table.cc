@@ -15,6 +15,8 @@ std::mutex g_mutex;               // entering and removing
 
 }  // namespace
 
+std::mutex& HeapTableMutex() { return g_mutex; }
+
 uint32_t EnterHeap(HeapCore* core) {
   const std::lock_guard<std::mutex> lock(g_mutex);
   for (uint32_t index = 1; index < kMaxHeaps; ++index) {

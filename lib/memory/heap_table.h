@@ -6,6 +6,7 @@
 #define REEF_LIB_MEMORY_HEAP_TABLE_H_
 
 #include <cstdint>
+#include <mutex>
 
 #include "reef/internal/slab.h"
 #include "reef/internal/slot.h"
@@ -23,6 +24,9 @@ void RemoveHeap(HeapCore* core);
 
 // The heap whose region holds the address; null for any other address. O(heaps). Any thread.
 HeapCore* FindHeap(const void* address);
+
+// For fork, which holds it meanwhile.
+std::mutex& HeapTableMutex();
 
 }  // namespace reef::memory
 

@@ -90,6 +90,12 @@ class Space {
   bool HasEmpty() const { return empty_hint_.load(std::memory_order_relaxed); }
   bool HasUnpurged() const { return unpurged_; }
 
+  // --- fork ---
+  // Held meanwhile.
+  std::mutex& huge_mutex() { return huge_mutex_; }
+  // The child: a lost thread may have hidden a segment and not looked again.
+  void ShowAllSegments();
+
   // --- walking; slabs do not change their layout while the caller keeps the collector out ---
   template <typename Function>
   void ForEachSlab(Function function) const {

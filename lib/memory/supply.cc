@@ -49,6 +49,13 @@ void Space::HideSegment(uint32_t segment) {
   if (free_[segment].load(std::memory_order_seq_cst) != 0) ShowSegment(segment);
 }
 
+void Space::ShowAllSegments() {
+  const uint32_t segments = high_.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < segments; ++i) {
+    if (free_[i].load(std::memory_order_relaxed) != 0) ShowSegment(i);
+  }
+}
+
 Slab* Space::ClaimIn(uint32_t segment, uint32_t slabs) {
   uint64_t seen = free_[segment].load(std::memory_order_acquire);
   for (;;) {

@@ -19,6 +19,7 @@ using internal::kLinkMask;
 using internal::kPinned;
 using internal::kRemoteCountShift;
 using internal::kRemoteFull;
+using internal::kSlabOwnerLife;
 using internal::LinkOf;
 using internal::PopBlock;
 using internal::RemoteCount;
@@ -78,12 +79,12 @@ bool Leave(Slot* slot, Slab* slab) {
                                            std::memory_order_relaxed)) {
     return true;
   }
-  slab->owner.store(slot->index + 1, std::memory_order_relaxed);
+  slab->owner.store(slot->slab_owner, std::memory_order_relaxed);
   AddUsed(slab, kPinned);
   return false;
 }
 
-void Own(Slot* slot, Slab* slab) { slab->owner.store(slot->index + 1, std::memory_order_relaxed); }
+void Own(Slot* slot, Slab* slab) { slab->owner.store(slot->slab_owner, std::memory_order_relaxed); }
 
 // Gives a slab of this thread to everybody.
 void Release(Space* space, Slab* slab) {
@@ -162,7 +163,7 @@ void FreeChain(Slot* slot, Slab* slab, void* first, void* last, uint32_t count) 
   const internal::QuietBracket bracket(slot);
   uint64_t seen = slab->remote.load(std::memory_order_relaxed);
   for (;;) {
-    if (slab->owner.load(std::memory_order_relaxed) == slot->index + 1 ||
+    if (slab->owner.load(std::memory_order_relaxed) == slot->slab_owner ||
         (seen == kRemoteFull && Claim(slot, slab))) {
       LinkOf(last, slab->link_offset) = slab->free;
       slab->free = first;
@@ -220,11 +221,21 @@ void ReleaseSlabs(Slot* slot, Space* space) {
   space->NoteEmpty();
 }
 
-void DropCache(Slot* slot, Space* space) {
-  ThreadCache*& cache = slot->caches[space->core()->index];
+namespace {
+
+void Forget(ThreadCache*& cache) {
   if (cache == &g_empty_cache) return;
   os::Unmap(cache, kCacheBytes);
   cache = &g_empty_cache;
+}
+
+}  // namespace
+
+void DropCache(Slot* slot, Space* space) { Forget(slot->caches[space->core()->index]); }
+
+void AbandonCaches(Slot* slot) {
+  for (ThreadCache*& cache : slot->caches) Forget(cache);
+  slot->slab_owner += kSlabOwnerLife;
 }
 
 }  // namespace reef::memory

@@ -45,6 +45,10 @@ void FreeChain(Slot* slot, Slab* slab, void* first, void* last, uint32_t count);
 void ReleaseSlabs(Slot* slot, Space* space);
 // The same, and the cache's own memory goes. The heap is ending.
 void DropCache(Slot* slot, Space* space);
+// The child of a fork, for a thread that is not there any more and may have been cut off in the
+// middle of anything: forgets all of its caches, and whose their slabs are. These stay as they are:
+// blocks that are freed into them gather in `remote`, and nobody takes them out again.
+void AbandonCaches(Slot* slot);
 
 }  // namespace reef::memory
 

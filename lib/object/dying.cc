@@ -99,20 +99,29 @@ void DrainList(Slot* slot) {
     DestroyAll(slot);
   } while (REEF_UNLIKELY(slot->first_finalizer != nullptr) && RunNextFinalizer(slot));
   slot->draining = false;
-  if (REEF_UNLIKELY(slot->in_hand != 0)) {
-    g_in_hand.fetch_sub(slot->in_hand, std::memory_order_release);
-    slot->in_hand = 0;
+  if (REEF_UNLIKELY(slot->in_hand_due != 0)) {
+    g_in_hand.fetch_sub(slot->in_hand_due, std::memory_order_release);
+    slot->in_hand -= slot->in_hand_due;
+    slot->in_hand_due = 0;
   }
 }
 
-InHand::InHand(Slot* slot) : slot_(slot) { g_in_hand.fetch_add(1, std::memory_order_seq_cst); }
+InHand::InHand(Slot* slot) : slot_(slot) {
+  g_in_hand.fetch_add(1, std::memory_order_seq_cst);
+  ++slot->in_hand;
+}
 
 InHand::~InHand() {
   if (slot_->draining) {
-    ++slot_->in_hand;
+    ++slot_->in_hand_due;
   } else {
     g_in_hand.fetch_sub(1, std::memory_order_release);
+    --slot_->in_hand;
   }
+}
+
+void ForgetOthersInHand(const Slot* slot) {
+  g_in_hand.store(slot->in_hand, std::memory_order_relaxed);
 }
 
 uint64_t CountInHand() { return g_in_hand.load(std::memory_order_acquire); }

@@ -41,6 +41,8 @@ class InHand {
 };
 // How many such pieces of work there are. To be asked after the lists have been found empty.
 uint64_t CountInHand();
+// The child of a fork: only what its one thread has in hand is left.
+void ForgetOthersInHand(const Slot* slot);
 
 // Puts a dead object on the slot's list without draining.
 void PushDying(Slot* slot, Header* header);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "lib/object/weak.h"
+#include "lib/threads/slot_registry.h"
 #include "reef/internal/count.h"
 #include "reef/internal/finalizer_task.h"
 #include "reef/internal/slab.h"
@@ -14,6 +15,10 @@ namespace {
 using internal::kDead;
 using internal::kFinalizable;
 using internal::kSharedExt;
+
+// Of the lists of threads that a fork has cut off. Written where there is one thread, then by the
+// collector thread, which that one has started.
+Header* g_lost_finalizers = nullptr;
 
 const FinalizerExecutor* ExecutorOf(const internal::HeapCore* core) {
   return static_cast<const FinalizerExecutor*>(core->finalizer_executor);
@@ -43,6 +48,7 @@ Header*& FinalizerLink(Header* header) {
 
 void QueueFinalizer(Slot* slot, Header* header) {
   FinalizerLink(header) = nullptr;
+  internal::CompilerBarrier();  // whole at every moment, for the child of a fork
   if (slot->first_finalizer == nullptr) {
     slot->first_finalizer = header;
   } else {
@@ -62,6 +68,25 @@ bool RunNextFinalizer(Slot* slot) {
     Dispatch(core, header);
   }
   return true;
+}
+
+void GatherLostFinalizers(const Slot* mine) {
+  threads::ForEachSlot([mine](Slot& slot) {
+    if (&slot == mine || slot.first_finalizer == nullptr) return;
+    // The end is looked for: a lost thread may have linked an object and not noted it as the last.
+    Header* last = slot.first_finalizer;
+    while (Header* next = FinalizerLink(last)) last = next;
+    FinalizerLink(last) = std::exchange(g_lost_finalizers, slot.first_finalizer);
+    slot.first_finalizer = nullptr;
+  });
+}
+
+void TakeUpLostFinalizers(Slot* slot) {
+  for (Header *header = std::exchange(g_lost_finalizers, nullptr), *next; header != nullptr;
+       header = next) {
+    next = FinalizerLink(header);
+    QueueFinalizer(slot, header);
+  }
 }
 
 bool TakeFinalizer(Header* header) {

@@ -29,6 +29,12 @@ void QueueFinalizer(Slot* slot, Header* header);
 // brackets.
 bool RunNextFinalizer(Slot* slot);
 
+// The child of a fork: takes the lists of all slots but `mine`, whose threads are not there any
+// more. (What those had taken off is lost.)
+void GatherLostFinalizers(const Slot* mine);
+// Collector thread: enters them in its own list.
+void TakeUpLostFinalizers(Slot* slot);
+
 // Collector: takes the finalizer of an object that marking has not reached; its root then counts.
 // False if it is dead, held by a root after all, or its finalizer was taken. The object does not
 // die meanwhile (it is published as a hazard).

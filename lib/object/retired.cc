@@ -5,6 +5,7 @@
 #include "lib/object/dying.h"
 #include "lib/os/bell.h"
 #include "lib/os/chaos.h"
+#include "lib/os/clock.h"
 #include "lib/threads/grace.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/slab.h"
@@ -57,6 +58,7 @@ void Retire(Slot* slot, Header* header) {
                                                 std::memory_order_relaxed));
   REEF_CHAOS_POINT("retired");
   os::RingBellForMore();
+  os::StartAbsentCollector();
   if (before / kRetiredBytes != (before + bytes) / kRetiredBytes) (void)ReclaimRetired(slot);
 }
 
@@ -105,6 +107,24 @@ bool ReclaimRetired(Slot* slot) {
     outcome = ReclaimOnce(slot);
   }
   return outcome != Outcome::kNothing;
+}
+
+void HoldReclaimer() {
+  os::Backoff backoff;
+  while (g_reclaimer.busy.exchange(true, std::memory_order_acquire)) backoff.Pause();
+}
+
+void ReleaseReclaimer() { g_reclaimer.busy.store(false, std::memory_order_release); }
+
+void RecountRetired() {
+  threads::ForEachSlot([](Slot& slot) {
+    uint64_t bytes = 0;
+    for (const Header* header = slot.retired.load(std::memory_order_relaxed); header != nullptr;
+         header = header->Link()) {
+      bytes += internal::SlabOf(header)->block_bytes;
+    }
+    slot.retired_bytes.store(bytes, std::memory_order_relaxed);
+  });
 }
 
 uint64_t CountReclaimed() { return g_reclaimed.load(std::memory_order_relaxed); }

@@ -34,6 +34,12 @@ uint64_t CountReclaimed();
 // Bytes that wait, in all slots and in the current batch. A snapshot.
 uint64_t RetiredBytes();
 
+// For fork: waits until no reclaimer is between two lists, and keeps them all away.
+void HoldReclaimer();
+void ReleaseReclaimer();
+// The child: a lost thread may have counted an object's bytes and not listed it.
+void RecountRetired();
+
 }  // namespace reef::object
 
 #endif  // REEF_LIB_OBJECT_RETIRED_H_

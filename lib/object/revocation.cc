@@ -7,6 +7,7 @@
 #include "lib/os/bell.h"
 #include "lib/os/chaos.h"
 #include "lib/os/membarrier.h"
+#include "lib/threads/lost.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
 #include "reef/internal/count.h"
@@ -94,6 +95,20 @@ Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
   }
 }
 
+// True if an object that its owner gave up is merged, or nobody is left to merge it: its LocalZero
+// was cut off by a fork. LocalZero announces itself: that the owner was given up says that the
+// announcement is visible, and who finds it gone then finds MERGED, if there was somebody to set
+// it.
+bool HasMerged(const Header* header) {
+  if ((header->Shared(std::memory_order_acquire) & kMerged) != 0) return true;
+  if (REEF_LIKELY(!threads::AnyLost())) return false;
+  bool busy = false;
+  threads::ForEachSlot([&](const Slot& slot) {
+    busy = busy || slot.busy.load(std::memory_order_acquire) == header;
+  });
+  return !busy;
+}
+
 // Steps 3 and 4. False if the entry must stay pending.
 bool Settle(Slot* slot, Entry* entry) {
   Header* due = nullptr;
@@ -112,7 +127,7 @@ bool Settle(Slot* slot, Entry* entry) {
       return false;
     }
   } else {
-    if ((header->Shared(std::memory_order_acquire) & kMerged) == 0) return false;
+    if (!HasMerged(header)) return false;
     // The owner has merged by itself: nothing to add, but QUEUED goes with the queued reference.
     const Bracket bracket(slot);
     due = Merge(bracket, header, 0);
@@ -178,10 +193,13 @@ Header* Pend(Slot* slot, Header* header) {
     break;
   }
   os::RingBell();
-  return ++slot->pending_count >= kRevokeAt ? kRevocationDue : nullptr;
+  // Nobody else would do it, and here no thread may be started.
+  const bool alone = os::IsCollectorAbsent();
+  return ++slot->pending_count >= kRevokeAt || alone ? kRevocationDue : nullptr;
 }
 
 void RevokePending(Slot* slot, Slot& from) {
+  os::StartAbsentCollector();
   const InHand in_hand(slot);
   RevokeFrom(slot, from);
 }
@@ -213,6 +231,15 @@ uint64_t CountUntried() {
     }
   });
   return count;
+}
+
+void RecountLeftOver() {
+  if (g_left_over_count.load(std::memory_order_relaxed) == 0) return;
+  int64_t count = 0;
+  for (const auto& left_over : g_left_over) {
+    if (left_over.load(std::memory_order_relaxed) != 0) ++count;
+  }
+  g_left_over_count.store(count, std::memory_order_relaxed);
 }
 
 uint64_t CountLeftOver() {

@@ -48,6 +48,8 @@ uint64_t CountPending();
 uint64_t CountLeftOver();
 // Entries that no revoker has tried yet. A snapshot, at least those entered before the call.
 uint64_t CountUntried();
+// The child of a fork: a lost thread may have counted an entry and not stored it, or the reverse.
+void RecountLeftOver();
 
 }  // namespace reef::object
 

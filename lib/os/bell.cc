@@ -17,6 +17,10 @@ constexpr uint32_t kAsleep = 3;
 // Sequentially consistent on both sides (see the header).
 std::atomic<uint32_t> g_collector{kAwake};
 std::atomic<bool> g_active{false};
+// Set where there is one thread; afterwards who exchanges it for false starts the collector.
+std::atomic<bool> g_absent{false};
+// Relaxed: set before there is a collector that could be absent.
+std::atomic<void (*)()> g_start{nullptr};
 
 void Rest(uint32_t state, std::chrono::nanoseconds timeout, bool (*has_work)()) {
   (void)g_collector.exchange(state, std::memory_order_seq_cst);
@@ -47,6 +51,23 @@ void NoteActivity() {
 bool HasActivity() { return g_active.load(std::memory_order_relaxed); }
 
 bool TakeActivity() { return g_active.exchange(false, std::memory_order_seq_cst); }
+
+bool IsCollectorAbsent() { return g_absent.load(std::memory_order_relaxed); }
+
+bool TakeCollectorAbsence() {
+  return IsCollectorAbsent() && g_absent.exchange(false, std::memory_order_acq_rel);
+}
+
+void StartAbsentCollector() {
+  if (TakeCollectorAbsence()) g_start.load(std::memory_order_relaxed)();
+}
+
+void SetCollectorStart(void (*start)()) { g_start.store(start, std::memory_order_relaxed); }
+
+void NoteCollectorAbsent() {
+  g_collector.store(kAwake, std::memory_order_relaxed);
+  g_absent.store(true, std::memory_order_release);
+}
 
 void RingBellUrgently() {
   if (g_collector.exchange(kAwake, std::memory_order_seq_cst) != kAwake) {

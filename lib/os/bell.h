@@ -27,6 +27,17 @@ bool HasActivity();
 // Any thread: somebody waits for the collector. Wakes it in any case; fences itself.
 void RingBellUrgently();
 
+// A child of a fork has no collector thread until it needs one. Who finds it absent, outside
+// brackets and where a thread may be created, says so; the one that comes first has it started by
+// `start`, which the collector sets.
+bool IsCollectorAbsent();
+void StartAbsentCollector();
+// True if it is absent; nobody starts it from then on.
+bool TakeCollectorAbsence();
+void SetCollectorStart(void (*start)());
+// In the child.
+void NoteCollectorAbsent();
+
 // Collector thread. Sleeps until rung or `timeout` has passed; `has_work` is asked once more after
 // the sleeper has announced itself.
 void SleepUntilRung(std::chrono::nanoseconds timeout, bool (*has_work)());

@@ -28,6 +28,13 @@ bool RegisterMembarrier() {
   return result == 0;
 }
 
+void RenewMembarrier() {
+  // Should it fail, Membarrier will say so: objects are biased, there is no doing without.
+  if (HasMembarrier()) {
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+  }
+}
+
 bool HasMembarrier() { return g_available.load(std::memory_order_relaxed); }
 
 void Membarrier() {

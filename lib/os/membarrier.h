@@ -11,6 +11,8 @@ namespace reef::os {
 // environment variable REEF_NO_MEMBARRIER is set: then nothing is born biased and brackets fence.
 bool RegisterMembarrier();
 bool HasMembarrier();
+// In the child of a fork: registers again, if the parent had.
+void RenewMembarrier();
 
 // Every other thread of the process passes a full fence before this returns; the caller as well.
 // Without membarrier it is the caller's own fence only.

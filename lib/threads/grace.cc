@@ -1,9 +1,9 @@
 #include "lib/threads/grace.h"
 
 #include <atomic>
-#include <new>
 
 #include "lib/os/chaos.h"
+#include "lib/os/clock.h"
 #include "lib/os/membarrier.h"
 #include "lib/os/pages.h"
 #include "lib/threads/slot_registry.h"
@@ -28,21 +28,20 @@ struct GraceState {
   std::atomic<GraceTicket> wanted{0};
   // Held by the one thread that advances; tried, never waited for.
   std::atomic<bool> busy{false};
-  // Under `busy`: what the running period still waits for.
+  // Under `busy`: what the running period still waits for. The table is mapped when the first one
+  // starts.
   Open* open = nullptr;
   size_t count = 0;
 };
 
-GraceState& State() {
-  alignas(GraceState) static unsigned char storage[sizeof(GraceState)];
-  static GraceState* state = [] {
-    auto* fresh = new (storage) GraceState;
-    fresh->open = static_cast<Open*>(os::Reserve(kMaxOpen * sizeof(Open), os::kPageBytes));
-    REEF_CHECK(fresh->open != nullptr, "no addresses for the grace period's table",
-               "raise the limit on virtual memory (ulimit -v)");
-    return fresh;
-  }();
-  return *state;
+// Neither constructed nor destroyed at run time: a fork cannot come in between.
+constinit GraceState g_state;
+
+void EnsureTable(GraceState& state) {
+  if (state.open != nullptr) return;
+  state.open = static_cast<Open*>(os::Reserve(kMaxOpen * sizeof(Open), os::kPageBytes));
+  REEF_CHECK(state.open != nullptr, "no addresses for the grace period's table",
+             "raise the limit on virtual memory (ulimit -v)");
 }
 
 void Note(GraceState& state, const std::atomic<uint64_t>& sequence) {
@@ -52,6 +51,7 @@ void Note(GraceState& state, const std::atomic<uint64_t>& sequence) {
 }
 
 void Start(GraceState& state) {
+  EnsureTable(state);
   state.started.fetch_add(1, std::memory_order_seq_cst);
   REEF_CHAOS_POINT("grace period counted, before the membarrier");
   os::Membarrier();
@@ -76,7 +76,7 @@ void RemoveEnded(GraceState& state) {
 }  // namespace
 
 GraceTicket TakeGraceTicket() {
-  GraceState& state = State();
+  GraceState& state = g_state;
   const GraceTicket ticket = state.started.load(std::memory_order_seq_cst) + 1;
   GraceTicket wanted = state.wanted.load(std::memory_order_relaxed);
   while (wanted < ticket &&
@@ -87,11 +87,11 @@ GraceTicket TakeGraceTicket() {
 
 bool GracePassed(GraceTicket ticket) {
   // Acquire: pairs with the completer's release, which follows the ends of all brackets and scopes.
-  return State().completed.load(std::memory_order_acquire) >= ticket;
+  return g_state.completed.load(std::memory_order_acquire) >= ticket;
 }
 
 void AdvanceGrace() {
-  GraceState& state = State();
+  GraceState& state = g_state;
   if (state.busy.exchange(true, std::memory_order_acquire)) return;
   const GraceTicket completed = state.completed.load(std::memory_order_relaxed);
   if (state.started.load(std::memory_order_relaxed) == completed &&
@@ -104,5 +104,12 @@ void AdvanceGrace() {
   }
   state.busy.store(false, std::memory_order_release);
 }
+
+void HoldGrace() {
+  os::Backoff backoff;
+  while (g_state.busy.exchange(true, std::memory_order_acquire)) backoff.Pause();
+}
+
+void ReleaseGrace() { g_state.busy.store(false, std::memory_order_release); }
 
 }  // namespace reef::threads

@@ -21,6 +21,10 @@ bool GracePassed(GraceTicket ticket);
 // Starts a grace period if none is running and somebody waits; completes it if it can. Never waits.
 void AdvanceGrace();
 
+// For fork: waits until nobody is at it, and keeps everybody from it.
+void HoldGrace();
+void ReleaseGrace();
+
 }  // namespace reef::threads
 
 #endif  // REEF_LIB_THREADS_GRACE_H_

@@ -23,11 +23,20 @@ void HazardBatch::Clear() {
   published_ = 0;
 }
 
+void HazardBatch::Forget() {
+  for (auto& entry : objects_) entry.store(nullptr, std::memory_order_relaxed);
+  published_ = 0;
+}
+
 bool HazardBatch::Holds(const Header* object) const {
   for (const auto& entry : objects_) {
     if (entry.load(std::memory_order_seq_cst) == object) return true;
   }
   return false;
+}
+
+void ForgetHazards() {
+  for (HazardBatch& batch : g_hazards) batch.Forget();
 }
 
 HazardBatch& HazardsOf(int marker) { return g_hazards[marker]; }

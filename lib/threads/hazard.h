@@ -32,6 +32,8 @@ class HazardBatch {
   void Publish(Header* const* objects, int count);
   // Marker: done with them. Release: the traces come before the destructor that sees them gone.
   void Clear();
+  // The same for a marker that is not there any more, wherever it stopped.
+  void Forget();
   // Destroyer, after its fence. Sequentially consistent loads: the other half of Publish.
   bool Holds(const Header* object) const;
 
@@ -39,6 +41,9 @@ class HazardBatch {
   std::atomic<Header*> objects_[kHazardBatch] = {};
   int published_ = 0;  // marker only
 };
+
+// The child of a fork: no marker is left.
+void ForgetHazards();
 
 HazardBatch& HazardsOf(int marker);
 // How many batches are in use: set by the collector before it arms; its rendezvous publishes it.

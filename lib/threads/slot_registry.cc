@@ -37,12 +37,14 @@ struct Registry {
   std::atomic<uint32_t> count{0};
   OrphanList fresh_orphans{0};
   OrphanList emptied_orphans{0};
-  std::mutex growth;  // a slot beyond the largest count so far
+  std::mutex growth;                 // the start; a slot beyond the largest count so far
+  std::atomic<bool> started{false};  // release when the rest is set up, acquire by all
   pthread_key_t key{};
   void (*end_hook)(Slot*) = nullptr;
 };
 
-// Never destroyed.
+// Neither constructed nor destroyed at run time: a fork cannot come in between, nor can an end.
+constinit Registry g_registry;
 Registry& TheRegistry();
 
 // Runs after the thread's thread_local destructors. If another key's destructor uses a heap later,
@@ -58,23 +60,25 @@ void EndThread(void* arg) {
   ReturnOrphan(slot);
 }
 
+void StartRegistry() {
+  const std::lock_guard<std::mutex> lock(g_registry.growth);
+  if (g_registry.started.load(std::memory_order_relaxed)) return;
+  // Before the first slot, hence before the first bracket. Relaxed: threads get their slots from
+  // here.
+  if (!os::RegisterMembarrier()) {
+    internal::g_mode.store(internal::Mode::kIdleFenced, std::memory_order_relaxed);
+  }
+  g_registry.slots = static_cast<Slot*>(os::Reserve(kMaxSlots * sizeof(Slot), alignof(Slot)));
+  REEF_CHECK(g_registry.slots != nullptr, "no addresses for the table of threads (256 MiB)",
+             "raise the limit on virtual memory (ulimit -v)");
+  REEF_CHECK(pthread_key_create(&g_registry.key, &EndThread) == 0, "no thread-specific key left",
+             "the process has used up PTHREAD_KEYS_MAX keys");
+  g_registry.started.store(true, std::memory_order_release);
+}
+
 Registry& TheRegistry() {
-  alignas(Registry) static unsigned char storage[sizeof(Registry)];
-  static Registry* registry = [] {
-    auto* fresh = new (storage) Registry;
-    // Before the first slot, hence before the first bracket. Relaxed: threads get their slots from
-    // here.
-    if (!os::RegisterMembarrier()) {
-      internal::g_mode.store(internal::Mode::kIdleFenced, std::memory_order_relaxed);
-    }
-    fresh->slots = static_cast<Slot*>(os::Reserve(kMaxSlots * sizeof(Slot), alignof(Slot)));
-    REEF_CHECK(fresh->slots != nullptr, "no addresses for the table of threads (256 MiB)",
-               "raise the limit on virtual memory (ulimit -v)");
-    REEF_CHECK(pthread_key_create(&fresh->key, &EndThread) == 0, "no thread-specific key left",
-               "the process has used up PTHREAD_KEYS_MAX keys");
-    return fresh;
-  }();
-  return *registry;
+  if (REEF_UNLIKELY(!g_registry.started.load(std::memory_order_acquire))) StartRegistry();
+  return g_registry;
 }
 
 Slot* Pop(OrphanList* list) {
@@ -128,6 +132,10 @@ Slot* NewSlot(Registry& registry) {
 
 uint32_t SlotCount() { return TheRegistry().count.load(std::memory_order_acquire); }
 
+std::mutex& RegistryMutex() { return g_registry.growth; }
+
+bool IsRegistryStarted() { return g_registry.started.load(std::memory_order_acquire); }
+
 internal::Mode IdleMode() {
   return os::HasMembarrier() ? internal::Mode::kIdle : internal::Mode::kIdleFenced;
 }
@@ -144,6 +152,17 @@ Slot* ClaimOrphan() {
 }
 
 Slot* ClaimFreshOrphan() { return Pop(&TheRegistry().fresh_orphans); }
+
+void ForEachOrphan(void (*function)(const Slot&)) {
+  for (const OrphanList* list : {&g_registry.fresh_orphans, &g_registry.emptied_orphans}) {
+    auto number = static_cast<uint32_t>(list->load(std::memory_order_acquire));
+    for (Slot* slot = nullptr; number != 0;
+         number = slot->next_orphan.load(std::memory_order_relaxed)) {
+      slot = SlotAt(number - 1);
+      function(*slot);
+    }
+  }
+}
 
 void ReturnOrphan(Slot* slot) {
   Registry& registry = TheRegistry();

@@ -14,6 +14,7 @@
 #define REEF_LIB_THREADS_SLOT_REGISTRY_H_
 
 #include <cstdint>
+#include <mutex>
 
 #include "reef/internal/header.h"
 #include "reef/internal/slot.h"
@@ -43,6 +44,12 @@ Slot* ClaimOrphan();
 Slot* ClaimFreshOrphan();
 // Puts a claimed slot back, on the list that `emptied` tells.
 void ReturnOrphan(Slot* slot);
+
+// For fork: the mutex of the start and of growth; whether there are slots at all; the child's walk
+// over the orphans, which nobody else may change meanwhile.
+std::mutex& RegistryMutex();
+bool IsRegistryStarted();
+void ForEachOrphan(void (*function)(const Slot&));
 
 // Calls `function(slot)` for every slot ever used.
 template <typename Function>

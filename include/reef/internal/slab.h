@@ -48,8 +48,8 @@ struct alignas(128) Slab {
   // is a thread's current one; it is atomic so that statistics may read it (relaxed).
   void* free = nullptr;
   std::atomic<uint32_t> used{0};
-  // Index of the owning slot + 1; 0 none. Relaxed: a thread compares it with itself only, and only
-  // the thread itself stores its own number here.
+  // Slot::slab_owner of the owning slot; 0 none. Relaxed: a thread compares it with itself only,
+  // and only the thread itself stores its own number here.
   std::atomic<uint32_t> owner{0};
   // Layout.
   uint32_t link_offset = 0;  // of the free list's link within a free block

@@ -29,6 +29,7 @@ namespace reef::internal {
 
 inline constexpr uint32_t kMaxHeaps = 256;
 inline constexpr uint32_t kNoSlot = 0xfffffffe;  // + 1 is no slab's owner either
+inline constexpr uint32_t kSlabOwnerLife = 1u << 17;
 inline constexpr int kPendingEntries = 64;
 inline constexpr uint32_t kHomeSample = 64;  // adaptive bias counts each such death at home
 
@@ -109,7 +110,9 @@ struct alignas(4096) Slot {
   bool fenced = false;    // no membarrier: brackets and scopes fence themselves
   bool draining = false;  // the dying worklist is being worked off
   uint32_t index = kNoSlot;
-  uint32_t slab_owner = kNoSlot + 1;  // what Slab::owner says of this thread's slabs: index + 1
+  // What Slab::owner says of this thread's slabs: index + 1, and kSlabOwnerLife for each time that
+  // a fork has cut off the slot's thread.
+  uint32_t slab_owner = kNoSlot + 1;
   bool emptied = false;               // orphaned, and its caches have been released
   DyingList dying;                    // the worklist of dead objects; owner only
   // Objects whose finalizers are due, in this order (lib/object/finalizer.h); owner only.
@@ -142,6 +145,7 @@ struct alignas(4096) Slot {
   std::atomic<Header*> retired{nullptr};  // published objects that wait for a grace period
   std::atomic<uint64_t> retired_bytes{0};
   uint32_t in_hand = 0;                  // owner only: see object::InHand
+  uint32_t in_hand_due = 0;              // of which: over when the drain under way ends
   std::atomic<uint32_t> next_orphan{0};  // link of the list of slots whose threads ended
 
   ThreadCache* caches[kMaxHeaps];
