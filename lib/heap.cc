@@ -166,10 +166,11 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
         "the system refuses to reserve 64 MiB of addresses for a heap (ulimit -v?)");
   }
   (void)collected.release();  // by ~Heap
-  return std::unique_ptr<Heap>(new Heap(core));
+  return std::unique_ptr<Heap>(new Heap(core, options->end));
 }
 
 Heap::~Heap() {
+  if (end_ == HeapEnd::kLeak) return;
   const char* why = collector::WhyNotCollect();
   REEF_CHECK(why == nullptr, "a Heap was destroyed where a collection cannot be waited for",
              "not inside a ReadScope, nor by a constructor or destructor of a managed object");

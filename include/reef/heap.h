@@ -35,6 +35,17 @@
 
 namespace reef {
 
+// What the destructor of a Heap does about objects that are still referred to. In any case they
+// stay valid, and their memory stays until the process ends.
+enum class HeapEnd {
+  // Collects first, returns all memory if nothing is left, and otherwise says on stderr how much
+  // is.
+  kReport,
+  // Nothing: returns at once, collects nothing and reports nothing, also if nothing is referred to.
+  // For heaps that end with the process. Their objects go on to be counted and collected.
+  kLeak,
+};
+
 // What a heap is made with. Where a field has its default value, an environment variable of the
 // name REEF_<FIELD> may give another one (docs/options.md).
 struct HeapOptions {
@@ -62,6 +73,8 @@ struct HeapOptions {
   FinalizerExecutor finalizer_executor = nullptr;
   // What collections show of their work.
   DebugFlags debug{};
+  // What ~Heap does about objects that are still referred to.
+  HeapEnd end = HeapEnd::kReport;
 };
 
 class Heap {
@@ -71,8 +84,11 @@ class Heap {
   // heaps).
   static absl::StatusOr<std::unique_ptr<Heap>> Create(const HeapOptions& options = {});
 
-  // Collects, then returns all memory. Objects that are still referred to are reported on stderr
-  // and stay valid: the memory then stays until the process ends. No thread may allocate meanwhile.
+  // As HeapOptions::end says. With kReport: collects, then returns all memory. Objects that are
+  // still referred to are reported on stderr and stay valid: the memory then stays until the
+  // process ends. No thread may allocate meanwhile; and not where a collection cannot be waited for
+  // (in a ReadScope, a constructor or destructor of a managed object): aborts. With kLeak:
+  // anywhere, O(1).
   ~Heap();
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
@@ -179,11 +195,12 @@ class Heap {
  private:
   friend Heap& DefaultHeap();
   friend class CollectionPause;
-  explicit Heap(internal::HeapCore* core) : core_(core) {}
+  explicit Heap(internal::HeapCore* core, HeapEnd end = HeapEnd::kLeak) : core_(core), end_(end) {}
   static absl::Status ExhaustedError(size_t bytes);
   const std::shared_ptr<collector::Control>& control() const;
 
   internal::HeapCore* const core_;
+  const HeapEnd end_;
 };
 
 // The process-wide heap: made on first use with default options, never destroyed, so that statics
