@@ -176,7 +176,7 @@ Heap::~Heap() {
              "not inside a ReadScope, nor by a constructor or destructor of a managed object");
   CollectedHeap* collected = CollectedHeap::Of(core_);
   LetGoOfControl(*this);
-  const uint64_t left = collector::CloseHeap(collected);
+  const uint64_t left = collector::CloseHeap(collected, end_ == HeapEnd::kFinalize);
   if (left == 0) {
     delete collected;
     PutCore(core_);

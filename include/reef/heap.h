@@ -36,11 +36,20 @@
 namespace reef {
 
 // What the destructor of a Heap does about objects that are still referred to. In any case they
-// stay valid, and their memory stays until the process ends.
+// stay valid, and their memory stays until the process ends: none is destroyed under a handle.
 enum class HeapEnd {
   // Collects first, returns all memory if nothing is left, and otherwise says on stderr how much
   // is.
   kReport,
+  // The same, but after collecting runs the finalizers (Finalize) of all that is still referred to,
+  // of each object at most once in its life, in no particular order, as in a collection: each finds
+  // what it reaches whole, and no object dies whose finalizer is still to come. Collects again
+  // after
+  // that: what the finalizers have let go is freed. Objects that they make are not finalized. No
+  // other thread may use objects of the heap meanwhile. With a finalizer_executor they are handed
+  // to
+  // that, and their objects are referred to until it has run them. O(heap).
+  kFinalize,
   // Nothing: returns at once, collects nothing and reports nothing, also if nothing is referred to.
   // For heaps that end with the process. Their objects go on to be counted and collected.
   kLeak,
@@ -84,11 +93,11 @@ class Heap {
   // heaps).
   static absl::StatusOr<std::unique_ptr<Heap>> Create(const HeapOptions& options = {});
 
-  // As HeapOptions::end says. With kReport: collects, then returns all memory. Objects that are
-  // still referred to are reported on stderr and stay valid: the memory then stays until the
-  // process ends. No thread may allocate meanwhile; and not where a collection cannot be waited for
-  // (in a ReadScope, a constructor or destructor of a managed object): aborts. With kLeak:
-  // anywhere, O(1).
+  // As HeapOptions::end says. With kReport and kFinalize: collects, then returns all memory.
+  // Objects that are still referred to are reported on stderr and stay valid: the memory then stays
+  // until the process ends. No thread may allocate meanwhile; and not where a collection cannot be
+  // waited for (in a ReadScope, a constructor or destructor of a managed object): aborts. With
+  // kLeak: anywhere, O(1).
   ~Heap();
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;

@@ -78,6 +78,8 @@ struct CollectedHeap {
   uint64_t requested = 0;
   uint64_t served = 0;
   bool emergency = false;   // a request wants the memory back as well
+  // Set before a request by who ends the heap, read when that is served.
+  bool finalize_reachable = false;
   uint64_t bytes_left = 0;  // traced bytes in use after the last collection
   CollectionReport last;
   CollectionReport totals;

@@ -14,6 +14,7 @@
 #include "lib/collector/control.h"
 #include "lib/collector/cut_off.h"
 #include "lib/collector/cycle.h"
+#include "lib/collector/finalize.h"
 #include "lib/collector/gate.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/pacer.h"
@@ -238,6 +239,7 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
   // again while a round finds something, but not for ever.
   constexpr int kMaxRounds = 4;
+  if (std::exchange(heap->finalize_reachable, false)) FinalizeReachable(heap);
   // What cannot be settled in that time waits for a sleeper: from then on a look is enough.
   Nanoseconds patience = kSettlePatience;
   const auto settle = [&patience] {

@@ -24,8 +24,9 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
                                         const CollectorOptions& options,
                                         FinalizerExecutor executor = nullptr);
 // Collects, empties all caches, and unmaps the region if no object is left. Otherwise returns the
-// number of objects that still live and leaves everything as it is.
-uint64_t CloseHeap(CollectedHeap* heap);
+// number of objects that still live and leaves everything as it is. `finalize`: runs the finalizers
+// of what is left, first, and collects again.
+uint64_t CloseHeap(CollectedHeap* heap, bool finalize = false);
 
 // A heap is there for the collector thread, and no more (which waits for a piece of work to end).
 void EnterHeap(CollectedHeap* heap);

@@ -35,6 +35,17 @@ bool LiesInGarbage(const Space& space, uint8_t black, const void* address) {
   return IsCondemned(reinterpret_cast<const Header*>(first + block * slab->block_bytes), black);
 }
 
+void Add(TakenFinalizers* taken, Header* header) {
+  object::FinalizerLink(header) = nullptr;
+  if (taken->first == nullptr) {
+    taken->first = header;
+  } else {
+    object::FinalizerLink(taken->last) = header;
+  }
+  taken->last = header;
+  ++taken->count;
+}
+
 }  // namespace
 
 bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken) {
@@ -42,19 +53,28 @@ bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFina
   ForEachTracedSlab(space, [&](const Slab& slab) {
     if (!slab.finalizable.load(std::memory_order_relaxed)) return;
     ForEachBlock(slab, [&](Header* header) {
-      if (!MayBeTaken(header, black) || !Grasp(header, black, &object::TakeFinalizer)) return;
-      object::FinalizerLink(header) = nullptr;
-      if (taken->first == nullptr) {
-        taken->first = header;
-      } else {
-        object::FinalizerLink(taken->last) = header;
-      }
-      taken->last = header;
-      ++taken->count;
+      const auto take = [](Header* white) {
+        return object::TakeFinalizer(white, /*rooted_too=*/false);
+      };
+      if (!MayBeTaken(header, black) || !Grasp(header, black, take)) return;
+      Add(taken, header);
       marker->Push(header);
     });
   });
   return taken->count != before;
+}
+
+void FinalizeReachable(CollectedHeap* heap) {
+  TakenFinalizers* taken = &heap->under_way.finalizers;
+  heap->space->ForEachSlab([taken](const Slab& slab) {
+    if (slab.kind == internal::SlabKind::kRaw || !slab.finalizable.load(std::memory_order_relaxed))
+      return;
+    ForEachBlock(slab, [taken](Header* header) {
+      if (header->GetStage() == Stage::kLive && object::TakeFinalizer(header, /*rooted_too=*/true))
+        Add(taken, header);
+    });
+  });
+  RunFinalizers(internal::CurrentSlot(), taken);
 }
 
 void RunFinalizers(internal::Slot* slot, TakenFinalizers* taken) {

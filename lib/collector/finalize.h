@@ -25,6 +25,9 @@ namespace reef::collector {
 // Takes the finalizers of white objects and pushes those objects to the marker, whose stack is
 // empty. True if there were any.
 bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken);
+// Takes and runs the finalizers of all that lives. No other thread uses the heap (it ends), and no
+// collection is armed: so nothing dies or is born meanwhile but by this thread.
+void FinalizeReachable(CollectedHeap* heap);
 // Runs them, or has the heap's executor run them; none is taken any more. Outside a collection.
 void RunFinalizers(internal::Slot* slot, TakenFinalizers* taken);
 

@@ -58,8 +58,12 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
   return heap;
 }
 
-uint64_t CloseHeap(CollectedHeap* heap) {
+uint64_t CloseHeap(CollectedHeap* heap, bool finalize) {
   (void)Collect(heap, /*emergency=*/true);
+  if (finalize && CountObjects(heap) != 0) {
+    heap->finalize_reachable = true;
+    (void)Collect(heap, /*emergency=*/true);
+  }
   // An object's destructor may have told the program that it is gone while its thread is still
   // about to return the block.
   const Nanoseconds deadline = os::Now() + std::chrono::milliseconds(100);

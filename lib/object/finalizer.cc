@@ -89,13 +89,13 @@ void TakeUpLostFinalizers(Slot* slot) {
   }
 }
 
-bool TakeFinalizer(Header* header) {
+bool TakeFinalizer(Header* header, bool rooted_too) {
   // Acquire: as any count that is read.
   uint64_t word = header->Shared(std::memory_order_acquire);
   for (;;) {
     if ((word & kDead) != 0 || (word & kFinalizable) == 0) return false;
-    // A weak handle has just brought it back.
-    if (internal::SharedExt(word) > 0 || internal::ExtIsFull(word)) return false;
+    // Rooted: a weak handle has just brought it back.
+    if (internal::ExtIsFull(word) || (!rooted_too && internal::SharedExt(word) > 0)) return false;
     if (header->CompareExchangeShared(&word, (word & ~kFinalizable) + kSharedExt)) return true;
   }
 }

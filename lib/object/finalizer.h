@@ -36,9 +36,9 @@ void GatherLostFinalizers(const Slot* mine);
 void TakeUpLostFinalizers(Slot* slot);
 
 // Collector: takes the finalizer of an object that marking has not reached; its root then counts.
-// False if it is dead, held by a root after all, or its finalizer was taken. The object does not
-// die meanwhile (it is published as a hazard).
-[[nodiscard]] bool TakeFinalizer(Header* header);
+// False if it is dead, held by a shared root after all (unless `rooted_too`), or its finalizer was
+// taken. The object does not die meanwhile (it is published as a hazard).
+[[nodiscard]] bool TakeFinalizer(Header* header, bool rooted_too);
 // The hidden word, for lists of objects whose finalizers were taken.
 Header*& FinalizerLink(Header* header);
 

@@ -1,9 +1,11 @@
 // The end of a Heap: what it does about objects that are still referred to.
 
-#include <cstdlib>
+#include <algorithm>
+#include <functional>
 #include <memory>
-#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -63,7 +65,133 @@ TEST(HeapEndTest, LeakSaysAndCollectsNothing) {
   EXPECT_EQ(lives.now(), 1) << "counting goes on";
 }
 
-// Where the other one would have to wait for itself.
+// Notes what its finalizer sees.
+struct Noted {
+  Noted(Lives& lives, std::vector<std::string>* order_of_events, std::string its_name)
+      : life(lives), events(order_of_events), name(std::move(its_name)) {}
+  ~Noted() { events->push_back("destroyed " + name); }
+  void Trace(Visitor& v) const { v.Visit(next); }
+  void Finalize(Ref<Noted> self) {
+    events->push_back("finalized " + name + (next ? " -> " + next->name : ""));
+    if (at_finalize) at_finalize(self);
+  }
+  Life life;
+  std::vector<std::string>* events;
+  std::string name;
+  Member<Noted> next;
+  std::function<void(const Ref<Noted>&)> at_finalize;
+};
+
+struct NotedLeaf {
+  explicit NotedLeaf(int* count) : finalized(count) {}
+  void Finalize(Ref<NotedLeaf> /*self*/) { ++*finalized; }
+  int* finalized;
+};
+
+class HeapEndFinalizeTest : public ::testing::Test {
+ protected:
+  Ref<Noted> Make(const std::string& name) { return heap_->Make<Noted>(lives_, &events_, name); }
+  // What ~Heap says.
+  std::string End() {
+    testing::internal::CaptureStderr();
+    heap_.reset();
+    return testing::internal::GetCapturedStderr();
+  }
+  std::vector<std::string> Sorted() {
+    std::vector<std::string> sorted = events_;
+    std::sort(sorted.begin(), sorted.end());
+    return sorted;
+  }
+
+  Lives lives_;
+  std::vector<std::string> events_;
+  std::unique_ptr<Heap> heap_ = NewHeap(HeapEnd::kFinalize);
+};
+
+TEST_F(HeapEndFinalizeTest, WhatIsReferredToIsFinalizedOnceAndStaysValid) {
+  Ref<Noted> root = Make("root");
+  root->next = Make("child");
+  root->next->next = root;
+  {
+    const Ref<Noted> garbage = Make("garbage");
+    garbage->next = garbage;
+  }
+  int leaf_finalized = 0;
+  Ref<NotedLeaf> leaf = heap_->Make<NotedLeaf>(&leaf_finalized);
+  const std::string said = End();
+  EXPECT_NE(said.find("destroyed while 3 of its objects are still referred to"), std::string::npos)
+      << said;
+  EXPECT_EQ(Sorted(),
+            std::vector<std::string>({"destroyed garbage", "finalized child -> root",
+                                      "finalized garbage -> garbage", "finalized root -> child"}));
+  EXPECT_EQ(leaf_finalized, 1);
+  EXPECT_EQ(root->next->next, root);
+  EXPECT_TRUE(IsFinalized(root));
+  // Their finalizers have run: what is dropped now dies at once.
+  root->next->next = nullptr;
+  root.Reset();
+  EXPECT_EQ(events_[events_.size() - 2], "destroyed root");
+  EXPECT_EQ(events_.back(), "destroyed child");
+  leaf.Reset();
+  EXPECT_EQ(leaf_finalized, 1);
+}
+
+// As a registry is emptied by what is registered there.
+TEST_F(HeapEndFinalizeTest, WhatFinalizersLetGoIsFreed) {
+  std::vector<Ref<Noted>> registry;
+  for (const char* name : {"a", "b", "c"}) {
+    registry.push_back(Make(name));
+    registry.back()->at_finalize = [&registry](const Ref<Noted>&) { registry.clear(); };
+  }
+  EXPECT_EQ(End(), "") << "nothing was left";
+  ASSERT_EQ(events_.size(), 6u);
+  // The first one lets all of them go; the others do not die before their turn has come.
+  for (const std::string name : {"a", "b", "c"}) {
+    const auto at = [this](const std::string& event) {
+      return std::find(events_.begin(), events_.end(), event);
+    };
+    EXPECT_LT(at("finalized " + name), at("destroyed " + name)) << name;
+  }
+  EXPECT_EQ(lives_.now(), 0);
+}
+
+TEST_F(HeapEndFinalizeTest, NotAgainAndNotWhatWasMadeMeanwhile) {
+  Ref<Noted> old = Make("old");
+  Ref<Noted> made;
+  old->at_finalize = [&](const Ref<Noted>& self) {
+    self->at_finalize = nullptr;
+    made = Make("made");
+  };
+  const Ref<Noted> keep = old;
+  EXPECT_NE(End().find("while 2 of its objects"), std::string::npos);
+  EXPECT_EQ(events_, std::vector<std::string>({"finalized old"}));
+}
+
+TEST_F(HeapEndFinalizeTest, AnExecutorGetsThem) {
+  FinalizerQueue queue;
+  HeapOptions options = test::QuietOptions();
+  options.end = HeapEnd::kFinalize;
+  options.finalizer_executor = queue.Executor();
+  heap_ = test::NewHeap(options);
+  const Ref<Noted> kept = Make("kept");
+  EXPECT_NE(End().find("while 1 of its objects"), std::string::npos);
+  EXPECT_TRUE(events_.empty());
+  EXPECT_EQ(queue.Drain(), 1u);
+  EXPECT_EQ(events_, std::vector<std::string>({"finalized kept"}));
+}
+
+TEST(HeapEndTest, ReportFinalizesNothingThatIsReferredTo) {
+  Lives lives;
+  std::vector<std::string> events;
+  std::unique_ptr<Heap> heap = NewHeap(HeapEnd::kReport);
+  const Ref<Noted> kept = heap->Make<Noted>(lives, &events, "kept");
+  testing::internal::CaptureStderr();
+  heap.reset();
+  (void)testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(events.empty());
+}
+
+// Where the other ones would have to wait for itself.
 TEST(HeapEndTest, LeakMayHappenAnywhere) {
   Lives lives;
   std::unique_ptr<Heap> heap = NewHeap(HeapEnd::kLeak);
