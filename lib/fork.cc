@@ -22,6 +22,7 @@
 #include "lib/os/membarrier.h"
 #include "lib/threads/grace.h"
 #include "lib/threads/hazard.h"
+#include "lib/threads/late.h"
 #include "lib/threads/log.h"
 #include "lib/threads/lost.h"
 #include "lib/threads/slot_registry.h"
@@ -42,9 +43,9 @@ auto OuterMutexes() { return std::array{&internal::DefaultHeapMutex(), &collecto
 
 // Mutexes under which no other is taken.
 auto InnerMutexes() {
-  return std::array{&internal::SpareCoresMutex(), &memory::HeapTableMutex(),
-                    &threads::RegistryMutex(), &internal::TypeRegistryMutex(),
-                    &internal::FinalizerRegistryMutex()};
+  return std::array{&internal::SpareCoresMutex(),   &memory::HeapTableMutex(),
+                    &threads::RegistryMutex(),      &threads::LateMutex(),
+                    &internal::TypeRegistryMutex(), &internal::FinalizerRegistryMutex()};
 }
 
 void Hold() {
@@ -83,6 +84,7 @@ void BeginChild() {
   threads::ForgetHazards();
   internal::Slot* mine = internal::tls_slot;
   mine->tid.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
+  threads::ForgetLate();
   threads::OrphanLostSlots(mine);
   object::OpenDoor();
   object::GatherLostFinalizers(mine);

@@ -26,7 +26,9 @@ void Purge(CollectedHeap* heap, bool all) {
 }
 
 memory::ThreadCache* CacheOfOwner(uint32_t owner, uint32_t heap) {
-  internal::Slot* slot = threads::SlotAt(owner - 1);
+  // The slot of a thread that a fork has cut off has another cache now, in which no such slab
+  // stands.
+  internal::Slot* slot = threads::SlotAt((owner - 1) % internal::kSlabOwnerLife);
   // Acquire: a slab is owned by a thread that has made its cache.
   return std::atomic_ref<memory::ThreadCache*>(slot->caches[heap]).load(std::memory_order_acquire);
 }

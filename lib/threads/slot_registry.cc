@@ -10,6 +10,7 @@
 #include "lib/os/chaos.h"
 #include "lib/os/membarrier.h"
 #include "lib/os/pages.h"
+#include "lib/threads/late.h"
 #include "reef/internal/check.h"
 
 namespace reef::internal {
@@ -47,8 +48,10 @@ struct Registry {
 constinit Registry g_registry;
 Registry& TheRegistry();
 
+constinit thread_local bool t_ended = false;
+
 // Runs after the thread's thread_local destructors. If another key's destructor uses a heap later,
-// it attaches again, and this runs again.
+// it attaches again, and this runs again, unless that was the last round (late.h).
 void EndThread(void* arg) {
   Slot* slot = static_cast<Slot*>(arg);
   Registry& registry = TheRegistry();
@@ -56,6 +59,8 @@ void EndThread(void* arg) {
   // A `busy` left standing would keep an object's bias from being revoked for ever.
   slot->busy.store(nullptr, std::memory_order_release);
   internal::tls_slot = &g_null_slot;
+  t_ended = true;
+  LeaveLate();
   REEF_CHAOS_POINT("thread ends");
   ReturnOrphan(slot);
 }
@@ -151,7 +156,15 @@ Slot* ClaimOrphan() {
   return Pop(&TheRegistry().emptied_orphans);
 }
 
-Slot* ClaimFreshOrphan() { return Pop(&TheRegistry().fresh_orphans); }
+Slot* ClaimFreshOrphan() {
+  if (Slot* slot = TakeLate()) {
+    slot->busy.store(nullptr, std::memory_order_release);
+    return slot;
+  }
+  return Pop(&TheRegistry().fresh_orphans);
+}
+
+bool HasEnded() { return t_ended; }
 
 void ForEachOrphan(void (*function)(const Slot&)) {
   for (const OrphanList* list : {&g_registry.fresh_orphans, &g_registry.emptied_orphans}) {
@@ -183,6 +196,7 @@ Slot* AttachThread() {
   tls_slot = slot;
   REEF_CHECK(pthread_setspecific(registry.key, slot) == 0, "no memory to attach a thread",
              "free some memory before starting threads");
+  if (threads::HasEnded()) threads::EnterLate(slot);
   return slot;
 }
 

@@ -42,6 +42,8 @@ void SetThreadEndHook(void (*hook)(Slot*));
 Slot* ClaimOrphan();
 // The same, of the fresh ones only.
 Slot* ClaimFreshOrphan();
+// The calling thread has had a slot, and its end has been seen.
+bool HasEnded();
 // Puts a claimed slot back, on the list that `emptied` tells.
 void ReturnOrphan(Slot* slot);
 

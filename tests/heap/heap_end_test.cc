@@ -158,9 +158,8 @@ TEST_F(HeapEndFinalizeTest, WhatFinalizersLetGoIsFreed) {
 TEST_F(HeapEndFinalizeTest, NotAgainAndNotWhatWasMadeMeanwhile) {
   Ref<Noted> old = Make("old");
   Ref<Noted> made;
-  old->at_finalize = [&](const Ref<Noted>& self) {
-    self->at_finalize = nullptr;
-    made = Make("made");
+  old->at_finalize = [&, heap = heap_.get()](const Ref<Noted>&) {
+    made = heap->Make<Noted>(lives_, &events_, "made");
   };
   const Ref<Noted> keep = old;
   EXPECT_NE(End().find("while 2 of its objects"), std::string::npos);

@@ -16,6 +16,17 @@
 #include "lib/os/membarrier.h"
 #include "tests/threads/support.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define REEF_TEST_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define REEF_TEST_TSAN 1
+#endif
+#endif
+#ifndef REEF_TEST_TSAN
+#define REEF_TEST_TSAN 0
+#endif
+
 namespace reef::threads::test {
 namespace {
 
@@ -302,6 +313,58 @@ TEST(SlotRegistryDeathTest, WithoutMembarrierNothingIsBiasedAndBracketsFence) {
         std::_Exit(right ? 0 : 1);
       },
       testing::ExitedWithCode(0), "");
+}
+
+// A key whose destructor comes in every round of the system's, after the engine's own, which is
+// older; and uses a heap in those from `g_first_round` on. In the last round nobody sees the end.
+constexpr int kRounds = PTHREAD_DESTRUCTOR_ITERATIONS;
+pthread_key_t g_rounds_key;
+int g_first_round = 0;
+
+void EndRound(void* value) {
+  const auto round = reinterpret_cast<intptr_t>(value);
+  if (round >= g_first_round) (void)internal::CurrentSlot();
+  if (round < kRounds) {
+    (void)pthread_setspecific(g_rounds_key, reinterpret_cast<void*>(round + 1));
+  }
+}
+
+TEST(SlotRegistryTest, SlotsOfThreadsThatUseAHeapInTheLastRoundAreTakenOver) {
+  if (REEF_TEST_TSAN) GTEST_SKIP() << "the thread sanitizer's own value goes in the last round";
+  (void)internal::CurrentSlot();  // the engine's key is there
+  ASSERT_EQ(pthread_key_create(&g_rounds_key, &EndRound), 0);
+  for (const int first : {1, kRounds}) {
+    g_first_round = first;
+    const uint32_t before = SlotCount();
+    for (int i = 0; i < 50; ++i) {
+      std::thread([] {
+        (void)internal::CurrentSlot();
+        (void)pthread_setspecific(g_rounds_key, reinterpret_cast<void*>(intptr_t{1}));
+      }).join();
+    }
+    EXPECT_LE(SlotCount(), before + 2);
+  }
+  ASSERT_EQ(pthread_key_delete(g_rounds_key), 0);
+}
+
+// As many as are known at once, and more: those beyond are found when they end in time.
+TEST(SlotRegistryTest, VeryManyLateThreadsAtOnceAreNoFault) {
+  if (REEF_TEST_TSAN) GTEST_SKIP() << "the thread sanitizer's own value goes in the last round";
+  ASSERT_EQ(pthread_key_create(&g_rounds_key, &EndRound), 0);
+  g_first_round = 1;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 100; ++i) {
+    threads.emplace_back([] {
+      (void)internal::CurrentSlot();
+      (void)pthread_setspecific(g_rounds_key, reinterpret_cast<void*>(intptr_t{1}));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(SlotCount(), 0u);
+  std::set<Slot*> orphans;
+  while (Slot* slot = ClaimOrphan()) EXPECT_TRUE(orphans.insert(slot).second) << "claimed twice";
+  for (Slot* slot : orphans) ReturnOrphan(slot);
+  ASSERT_EQ(pthread_key_delete(g_rounds_key), 0);
 }
 
 }  // namespace
