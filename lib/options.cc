@@ -25,7 +25,7 @@ namespace reef {
 namespace {
 
 using Field = std::variant<uint64_t HeapOptions::*, int HeapOptions::*, bool HeapOptions::*,
-                           DebugFlags HeapOptions::*>;
+                           DebugFlags HeapOptions::*, HeapEnd HeapOptions::*>;
 
 struct Option {
   const char* name;  // in HeapOptions
@@ -37,6 +37,8 @@ struct Option {
   bool zero = false;
   const char* range = "";
 };
+
+constexpr char kEnds[] = "report, finalize or leak";
 
 constexpr auto kOptions = std::to_array<Option>({
     {"reserve_bytes", "REEF_RESERVE_BYTES", &HeapOptions::reserve_bytes, 1, uint64_t{1} << 46,
@@ -53,6 +55,7 @@ constexpr auto kOptions = std::to_array<Option>({
     {"marker_threads", "REEF_MARKER_THREADS", &HeapOptions::marker_threads, 1, threads::kMaxMarkers,
      false, "1 to 16"},
     {"debug", "REEF_DEBUG", &HeapOptions::debug},
+    {.name = "end", .variable = "REEF_END", .field = &HeapOptions::end, .range = kEnds},
 });
 
 // --- ranges ---
@@ -66,6 +69,8 @@ template <typename T>
 bool InRange(const Option& option, const T& value) {
   if constexpr (std::is_same_v<T, int>) {
     return value >= 0 && InRange(option, static_cast<uint64_t>(value));
+  } else if constexpr (std::is_same_v<T, HeapEnd>) {
+    return value == HeapEnd::kReport || value == HeapEnd::kFinalize || value == HeapEnd::kLeak;
   } else {
     return true;
   }
@@ -104,6 +109,13 @@ std::optional<bool> ParseBool(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<HeapEnd> ParseEnd(std::string_view text) {
+  if (text == "report") return HeapEnd::kReport;
+  if (text == "finalize") return HeapEnd::kFinalize;
+  if (text == "leak") return HeapEnd::kLeak;
+  return std::nullopt;
+}
+
 // Names of flags with commas between them; nothing: none.
 std::optional<DebugFlags> ParseFlags(std::string_view text) {
   DebugFlags flags;
@@ -135,12 +147,14 @@ struct Parsed {
     if constexpr (std::is_same_v<T, int>) return ParseNumber<int>(text);
     if constexpr (std::is_same_v<T, bool>) return ParseBool(text);
     if constexpr (std::is_same_v<T, DebugFlags>) return ParseFlags(text);
+    if constexpr (std::is_same_v<T, HeapEnd>) return ParseEnd(text);
   }
   template <typename T>
   static const char* Wanted() {
     if constexpr (std::is_same_v<T, uint64_t>) return "a number of bytes, as 4096, 64M or 4G";
     if constexpr (std::is_same_v<T, int>) return "a whole number";
     if constexpr (std::is_same_v<T, bool>) return "0 or 1 (or off, on)";
+    if constexpr (std::is_same_v<T, HeapEnd>) return kEnds;
     if constexpr (std::is_same_v<T, DebugFlags>) {
       return "a list of print_statistics, print_garbage, keep_garbage, with commas";
     }
@@ -236,6 +250,10 @@ absl::Status CheckOptions(const HeapOptions& options) {
           if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(value)>>) {
             return absl::InvalidArgumentError(absl::StrCat(
                 "HeapOptions::", option.name, " must be ", option.range, ", not ", value));
+          }
+          if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(value)>>) {
+            return absl::InvalidArgumentError(
+                absl::StrCat("HeapOptions::", option.name, " must be ", option.range));
           }
           return absl::OkStatus();
         },

@@ -415,11 +415,19 @@ void Collector::Loop() {
 // Held by a thread that forks: after the gate, so that the collector thread holds none of it.
 void Collector::HoldForFork() {
   mutex_.lock();
-  for (CollectedHeap* heap : heaps_) heap->space->huge_mutex().lock();
+  GateMutex().lock();
+  for (CollectedHeap* heap : heaps_) {
+    heap->control->mutex().lock();
+    heap->space->huge_mutex().lock();
+  }
 }
 
 void Collector::Release() {
-  for (CollectedHeap* heap : heaps_) heap->space->huge_mutex().unlock();
+  for (CollectedHeap* heap : heaps_) {
+    heap->space->huge_mutex().unlock();
+    heap->control->mutex().unlock();
+  }
+  GateMutex().unlock();
   mutex_.unlock();
 }
 
@@ -430,6 +438,7 @@ void Collector::BeginAsChild() {
   working_ = false;
   parked_ = stopping_;
   cut_off_ = true;
+  ForgetOthersAtGate();
   at_hand_.clear();
   for (CollectedHeap* heap : heaps_) {
     heap->served = heap->requested;
@@ -437,7 +446,7 @@ void Collector::BeginAsChild() {
     heap->space->ShowAllSegments();
     // Threads that walked the slabs are gone and still counted in it.
     new (&heap->layout) std::shared_mutex;
-    heap->collecting.store(false, std::memory_order_relaxed);
+    heap->control->ForgetOthers(heap);
     DecideCutOff(heap);
   }
   // While the process ends nobody starts it any more.

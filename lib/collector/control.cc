@@ -10,6 +10,7 @@
 #include "lib/collector/gate.h"
 #include "lib/object/finalizer.h"
 #include "lib/os/bell.h"
+#include "lib/os/fork.h"
 
 namespace reef::collector {
 namespace {
@@ -53,6 +54,12 @@ void Callback::Remove() {
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
   removed_.store(true, std::memory_order_relaxed);
   if (!running_) function.swap(function_);
+}
+
+void Callback::ForgetCall() {
+  // A mutex that is held by a thread that is not there can only be made anew.
+  new (&mutex_) std::recursive_mutex;
+  if (std::exchange(running_, false) && removed()) function_ = nullptr;
 }
 
 // What makes collections start by themselves again, or sooner, is activity that the pacer should
@@ -136,7 +143,10 @@ void Control::Announce(const CollectionEvent& event) {
   for (size_t i = 0; i < callbacks_.size(); ++i) {
     const std::shared_ptr<Callback> callback = callbacks_[i];
     lock.unlock();
-    callback->Call(event);
+    {
+      const os::ForkWindow window;
+      callback->Call(event);
+    }
     lock.lock();
   }
   announcing_ = false;
@@ -158,6 +168,15 @@ void Control::TakeKept(const std::function<void(const std::vector<Header*>&)>& t
   const std::lock_guard<std::mutex> lock(mutex_);
   take(kept_);
   kept_.clear();  // and not its memory: ReserveKept has promised it
+}
+
+void Control::ForgetOthers(CollectedHeap* heap) {
+  heap->collecting.store(false, std::memory_order_relaxed);
+  holders_ = 0;  // nothing of the program's runs between HoldOff and LetGo
+  begun_ = false;
+  announcing_ = false;
+  for (const auto& callback : callbacks_) callback->ForgetCall();
+  std::erase_if(callbacks_, [](const auto& callback) { return callback->removed(); });
 }
 
 bool Control::HoldOff() {

@@ -18,7 +18,6 @@
 
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,6 +27,7 @@
 #include <vector>
 
 #include "lib/collector/collected_heap.h"
+#include "lib/os/condition.h"
 #include "reef/stats.h"
 
 namespace reef::collector {
@@ -43,6 +43,8 @@ class Callback {
   // Waits for a call on another thread.
   void Remove();
   bool removed() const { return removed_.load(std::memory_order_relaxed); }
+  // The child of a fork: a call on another thread is none any more.
+  void ForgetCall();
 
  private:
   // Recursive: a callback may remove itself.
@@ -87,6 +89,12 @@ class Control {
   [[nodiscard]] bool HoldOff();
   void LetGo();
 
+  // --- fork ---
+  // Held meanwhile.
+  std::mutex& mutex() { return mutex_; }
+  // The child: nobody else holds a collection off or runs one.
+  void ForgetOthers(CollectedHeap* heap);
+
   // --- the collector ---
   // Takes the options over.
   void Adopt(CollectedHeap* heap);
@@ -105,7 +113,7 @@ class Control {
   void AdoptLocked(CollectedHeap* heap);
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  os::Condition changed_;
   CollectorOptions options_;
   // Sequentially consistent: see the first invariant.
   std::atomic<int> pauses_{0};

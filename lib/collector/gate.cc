@@ -1,13 +1,13 @@
 #include "lib/collector/gate.h"
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <new>
 
 #include "lib/os/bell.h"
+#include "lib/os/condition.h"
+#include "lib/os/fork.h"
 
 namespace reef::collector {
 namespace {
@@ -18,7 +18,7 @@ std::atomic<bool> g_driven{false};
 
 struct State {
   std::mutex mutex;
-  std::condition_variable changed;
+  os::Condition changed;
   int holders = 0;
   bool stopped = false;    // for good
   bool driving = false;    // a call of Drive waits
@@ -38,17 +38,15 @@ struct State {
   }
 };
 
-// Never destroyed: threads may wait here while statics are.
-State& TheState() {
-  alignas(State) static unsigned char storage[sizeof(State)];
-  static State* state = new (storage) State;
-  return *state;
-}
+// Neither constructed at run time nor destroyed: threads may wait here while statics are.
+constinit State g_state;
+
+constinit thread_local int t_holders = 0;  // the calling thread's part of State::holders
 
 }  // namespace
 
 void SetDriven(bool driven) {
-  State& state = TheState();
+  State& state = g_state;
   {
     const std::lock_guard<std::mutex> lock(state.mutex);
     driven = driven && !state.stopped;
@@ -61,7 +59,7 @@ void SetDriven(bool driven) {
 }
 
 void StopDriving() {
-  State& state = TheState();
+  State& state = g_state;
   {
     const std::lock_guard<std::mutex> lock(state.mutex);
     state.stopped = true;
@@ -77,7 +75,8 @@ void SetDrivenAsTheEnvironmentSays() {
 }
 
 bool Drive(Nanoseconds budget) {
-  State& state = TheState();
+  os::StartAbsentCollector();
+  State& state = g_state;
   std::unique_lock<std::mutex> lock(state.mutex);
   state.changed.wait(lock, [&state] { return !state.driving; });
   if (!IsDriven()) return false;
@@ -92,37 +91,54 @@ bool Drive(Nanoseconds budget) {
 }
 
 GateHolder::GateHolder() {
-  State& state = TheState();
+  State& state = g_state;
   const std::lock_guard<std::mutex> lock(state.mutex);
   ++state.holders;
+  ++t_holders;
   state.changed.notify_all();
 }
 
 GateHolder::~GateHolder() {
-  State& state = TheState();
+  State& state = g_state;
   const std::lock_guard<std::mutex> lock(state.mutex);
   --state.holders;
+  --t_holders;
 }
 
 void YieldAtGate() {
   if (!IsDriven()) return;
-  State& state = TheState();
+  State& state = g_state;
   std::unique_lock<std::mutex> lock(state.mutex);
   const Nanoseconds now = os::Now();
   if (state.permitted && now < state.deadline) return;
   state.Answer(/*unfinished=*/true);
   if (state.Open()) return;
-  state.changed.wait(lock, [&state] { return state.Open(); });
+  lock.unlock();
+  {
+    // However long that lasts: what a collection owes at any poll is known to the child of a fork.
+    const os::ForkWindow window;
+    lock.lock();
+    state.changed.wait(lock, [&state] { return state.Open(); });
+    lock.unlock();
+  }
   state.waited += os::Now() - now;
 }
 
 void RestAtGate(bool more) {
-  State& state = TheState();
+  State& state = g_state;
   std::unique_lock<std::mutex> lock(state.mutex);
   state.Answer(more);
   state.changed.wait(lock, [&state] { return state.Open(); });
 }
 
-Nanoseconds TimeAtGate() { return TheState().waited; }
+std::mutex& GateMutex() { return g_state.mutex; }
+
+void ForgetOthersAtGate() {
+  g_state.holders = t_holders;
+  g_state.driving = false;
+  g_state.permitted = false;
+}
+
+Nanoseconds TimeAtGate() { return g_state.waited; }
 
 }  // namespace reef::collector

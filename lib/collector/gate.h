@@ -11,6 +11,8 @@
 #ifndef REEF_LIB_COLLECTOR_GATE_H_
 #define REEF_LIB_COLLECTOR_GATE_H_
 
+#include <mutex>
+
 #include "lib/os/clock.h"
 
 namespace reef::collector {
@@ -38,6 +40,11 @@ class GateHolder {
   GateHolder(const GateHolder&) = delete;
   GateHolder& operator=(const GateHolder&) = delete;
 };
+
+// For fork, which holds the mutex meanwhile. The child: nobody waits but, perhaps, its one thread,
+// which then ends where it forked (lib/os/fork.h).
+std::mutex& GateMutex();
+void ForgetOthersAtGate();
 
 // --- the collector's thread ---
 

@@ -107,6 +107,7 @@ TEST_F(ForkStepTest, AtEachStepTheChildFinishesTheCollection) {
   const Weak<Node> kept_weak = Ref<Node>(kept->next);
   for (auto i = static_cast<int>(Step::kLogging); i <= static_cast<int>(Step::kFinalized); ++i) {
     const auto step = static_cast<Step>(i);
+    if (step == Step::kGarbageKept) continue;  // fork_control_test.cc
     SCOPED_TRACE(i);
     weak_.clear();
     watches_.clear();

@@ -164,6 +164,9 @@ TEST_F(HeapEndFinalizeTest, NotAgainAndNotWhatWasMadeMeanwhile) {
   const Ref<Noted> keep = old;
   EXPECT_NE(End().find("while 2 of its objects"), std::string::npos);
   EXPECT_EQ(events_, std::vector<std::string>({"finalized old"}));
+  // Made on the collector thread, it dies there.
+  made.Reset();
+  EXPECT_TRUE(test::Eventually([this] { return lives_.now() == 1; }));
 }
 
 TEST_F(HeapEndFinalizeTest, AnExecutorGetsThem) {

@@ -79,6 +79,9 @@ TEST(OptionsTest, EachVariableSetsItsField) {
   EXPECT_EQ(With("REEF_DEBUG", "print_garbage,keep_garbage").debug,
             (DebugFlags{.print_garbage = true, .keep_garbage = true}));
   EXPECT_EQ(With("REEF_DEBUG", "").debug, DebugFlags());
+  EXPECT_EQ(With("REEF_END", "leak").end, HeapEnd::kLeak);
+  EXPECT_EQ(With("REEF_END", "finalize").end, HeapEnd::kFinalize);
+  EXPECT_EQ(With("REEF_END", "report").end, HeapEnd::kReport);
 }
 
 TEST(OptionsTest, BytesHaveUnits) {
@@ -124,6 +127,8 @@ TEST(OptionsTest, MalformedValuesAreNamed) {
   EXPECT_EQ(ErrorOf("REEF_DEBUG", "print_statistics,loud"),
             "environment variable REEF_DEBUG must be a list of print_statistics, print_garbage, "
             "keep_garbage, with commas, not \"print_statistics,loud\"");
+  EXPECT_EQ(ErrorOf("REEF_END", "abort"),
+            "environment variable REEF_END must be report, finalize or leak, not \"abort\"");
   EXPECT_EQ(ErrorOf("REEF_NO_MEMBARRIER", "maybe"),
             "environment variable REEF_NO_MEMBARRIER must be 0 or 1, not \"maybe\"");
 }
