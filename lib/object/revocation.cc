@@ -24,7 +24,8 @@ constexpr int kEntryOwnerShift = 48;
 
 struct Entry {
   Header* header = nullptr;
-  Owner owner = kNobody;  // whom REVOKING displaced; kNobody: nobody yet
+  Owner owner = kNobody;   // whom REVOKING displaced; kNobody: nobody yet
+  bool displaced = false;  // REVOKING displaced somebody unknown; in this attempt
 };
 
 uint64_t Pack(const Entry& entry) {
@@ -63,7 +64,10 @@ void MarkRevoking(Entry* entry) {
   uint32_t local = entry->header->Local(std::memory_order_relaxed);
   for (;;) {
     const Owner owner = OwnerOf(local);
-    if (owner == kRevoking) return;  // by an earlier attempt at this entry
+    if (owner == kRevoking) {  // by an earlier attempt at this entry, or by a claim
+      entry->displaced = entry->owner == kNobody;
+      return;
+    }
     entry->owner = owner;
     if (owner == kNobody) return;
     const uint32_t revoking = (kRevoking << kOwnerShift) | (local & kLocalCounts);
@@ -94,13 +98,24 @@ Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
   }
 }
 
+// The owner was displaced by a claim that failed (sole.h), which left no note of it.
+bool IsAnyoneBusy(const Header* header) {
+  bool busy = false;
+  threads::ForEachSlot([&](const Slot& slot) {
+    busy = busy || slot.busy.load(std::memory_order_acquire) == header;
+  });
+  return busy;
+}
+
 // Steps 3 and 4. False if the entry must stay pending.
 bool Settle(Slot* slot, Entry* entry) {
   Header* due = nullptr;
   Header* header = entry->header;
-  if (entry->owner != kNobody) {
-    const Slot* owner = threads::SlotOfOwner(entry->owner);
-    const bool busy = owner->busy.load(std::memory_order_acquire) == header;
+  if (entry->owner != kNobody || entry->displaced) {
+    const bool busy =
+        entry->displaced
+            ? IsAnyoneBusy(header)
+            : threads::SlotOfOwner(entry->owner)->busy.load(std::memory_order_acquire) == header;
     REEF_CHAOS_POINT("busy read, local not yet");
     const uint32_t local = header->Local(std::memory_order_acquire);
     if (OwnerOf(local) == kRevoking) {
