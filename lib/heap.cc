@@ -89,6 +89,7 @@ void EnsureDefaultHeap() {
       internal::Fatal(__FILE__, __LINE__, what.c_str(),
                       "the default heap takes its options from the environment: docs/options.md");
     }
+    internal::g_default_core.drop_budget = options->drop_budget;
     auto heap = collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf(*options),
                                     CollectorOptionsOf(*options));
     REEF_CHECK(heap != nullptr, "no addresses for the default heap",
@@ -150,6 +151,7 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
     PutCore(core);
     return absl::ResourceExhaustedError("more than 255 heaps at once");
   }
+  core->drop_budget = options->drop_budget;
   auto collected = collector::OpenHeap(core, SpaceOptionsOf(*options), CollectorOptionsOf(*options),
                                        options->finalizer_executor);
   if (collected == nullptr) {

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
+#include "lib/object/dying.h"
 #include "lib/threads/hazard.h"
 
 namespace reef {
@@ -36,6 +37,7 @@ struct Option {
   uint64_t most = std::numeric_limits<uint64_t>::max();
   bool zero = false;
   const char* range = "";
+  bool counts = false;  // not bytes: K, M, G and T mean nothing
 };
 
 constexpr auto kOptions = std::to_array<Option>({
@@ -52,6 +54,8 @@ constexpr auto kOptions = std::to_array<Option>({
      100, false, "1 to 100"},
     {"marker_threads", "REEF_MARKER_THREADS", &HeapOptions::marker_threads, 1, threads::kMaxMarkers,
      false, "1 to 16"},
+    {"drop_budget", "REEF_DROP_BUDGET", &HeapOptions::drop_budget, object::kLeastBudget,
+     std::numeric_limits<uint64_t>::max(), true, "0 or at least 64", true},
     {"debug", "REEF_DEBUG", &HeapOptions::debug},
 });
 
@@ -130,15 +134,19 @@ absl::Status Malformed(const char* variable, const char* wanted, std::string_vie
 
 struct Parsed {
   template <typename T>
-  static std::optional<T> As(std::string_view text) {
-    if constexpr (std::is_same_v<T, uint64_t>) return ParseBytes(text);
+  static std::optional<T> As(const Option& option, std::string_view text) {
+    if constexpr (std::is_same_v<T, uint64_t>) {
+      return option.counts ? ParseNumber<uint64_t>(text) : ParseBytes(text);
+    }
     if constexpr (std::is_same_v<T, int>) return ParseNumber<int>(text);
     if constexpr (std::is_same_v<T, bool>) return ParseBool(text);
     if constexpr (std::is_same_v<T, DebugFlags>) return ParseFlags(text);
   }
   template <typename T>
-  static const char* Wanted() {
-    if constexpr (std::is_same_v<T, uint64_t>) return "a number of bytes, as 4096, 64M or 4G";
+  static const char* Wanted(const Option& option) {
+    if constexpr (std::is_same_v<T, uint64_t>) {
+      return option.counts ? "a whole number" : "a number of bytes, as 4096, 64M or 4G";
+    }
     if constexpr (std::is_same_v<T, int>) return "a whole number";
     if constexpr (std::is_same_v<T, bool>) return "0 or 1 (or off, on)";
     if constexpr (std::is_same_v<T, DebugFlags>) {
@@ -151,8 +159,8 @@ absl::Status Apply(const Option& option, std::string_view text, HeapOptions* opt
   return std::visit(
       [&](auto field) -> absl::Status {
         using T = std::remove_reference_t<decltype(options->*field)>;
-        const std::optional<T> value = Parsed::As<T>(text);
-        if (!value) return Malformed(option.variable, Parsed::Wanted<T>(), text);
+        const std::optional<T> value = Parsed::As<T>(option, text);
+        if (!value) return Malformed(option.variable, Parsed::Wanted<T>(option), text);
         if (!InRange(option, *value)) return Malformed(option.variable, option.range, text);
         // The program's own choice stands.
         if (options->*field == HeapOptions().*field) options->*field = *value;

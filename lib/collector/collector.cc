@@ -21,6 +21,7 @@
 #include "lib/collector/rest.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/os/bell.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
@@ -123,6 +124,7 @@ void Collector::Start() {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   REEF_CHECK(started, "the system starts no thread for the collector",
              "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
+  object::AdmitSurplus();
   (void)std::atexit([] { Get().StopAtExit(); });
 }
 
@@ -134,6 +136,7 @@ void Collector::StopAtExit() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
   stopping_ = true;
+  object::RefuseSurplus();
   os::RingBellUrgently();
   // Bounded: a destructor that never returns must not keep the process from ending.
   changed_.wait_for(lock, std::chrono::seconds(5), [this] { return parked_; });
@@ -177,7 +180,9 @@ CollectionReport Collector::ServeHere(CollectedHeap* heap, bool emergency,
   working_ = true;
   lock->unlock();
   t_is_collector = true;
+  object::ActAsFinisher(true);
   Serve(heap, ticket, emergency);
+  object::ActAsFinisher(false);
   t_is_collector = false;
   lock->lock();
   return Difference(heap->totals, before);
@@ -303,7 +308,7 @@ bool Collector::HasRequest() {
 }
 
 bool Collector::HasSmallWork() {
-  return object::CountPending() != 0 || object::RetiredBytes() != 0;
+  return object::CountPending() != 0 || object::RetiredBytes() != 0 || object::HasSurplus();
 }
 
 bool Collector::HasUrgentWork() { return Get().HasRequest() || IsDriven(); }
@@ -316,6 +321,8 @@ void Collector::ParkIfStopping() {
   // What was dropped before is destroyed before older statics are.
   working_ = true;
   lock.unlock();
+  while (object::DestroySurplus(internal::CurrentSlot())) {
+  }
   (void)Settle();
   lock.lock();
   working_ = false;
@@ -326,6 +333,7 @@ void Collector::ParkIfStopping() {
 
 void Collector::Loop() {
   t_is_collector = true;
+  object::ActAsFinisher(true);
   bool quiet = false;
   bool more = false;
   for (;;) {
@@ -341,13 +349,15 @@ void Collector::Loop() {
       (void)Settle();
       last_settle_ = now;
     }
+    const bool surplus = object::DestroySurplus(internal::CurrentSlot());
     if (now - last_tick_ >= kTick) {
       const bool active = os::TakeActivity();
       more = Tick(now);
       quiet = !more && !active;
     }
     EndWork();
-    if (HasRequest()) continue;
+    if (surplus) YieldAtGate();
+    if (surplus || HasRequest()) continue;
     if (IsDriven()) {
       RestAtGate(more || HasSmallWork());
     } else if (HasSmallWork()) {

@@ -76,6 +76,7 @@ TEST(OptionsTest, EachVariableSetsItsField) {
   EXPECT_EQ(With("REEF_GROWTH_BYTES", "4k").growth_bytes, 4096u);
   EXPECT_EQ(With("REEF_COLLECTOR_CPU_PERCENT", "7").collector_cpu_percent, 7);
   EXPECT_EQ(With("REEF_MARKER_THREADS", "16").marker_threads, 16);
+  EXPECT_EQ(With("REEF_DROP_BUDGET", "1000").drop_budget, 1000u);
   EXPECT_EQ(With("REEF_DEBUG", "print_garbage,keep_garbage").debug,
             (DebugFlags{.print_garbage = true, .keep_garbage = true}));
   EXPECT_EQ(With("REEF_DEBUG", "").debug, DebugFlags());
@@ -119,6 +120,8 @@ TEST(OptionsTest, MalformedValuesAreNamed) {
   }
   EXPECT_EQ(ErrorOf("REEF_MARKER_THREADS", "two"),
             "environment variable REEF_MARKER_THREADS must be a whole number, not \"two\"");
+  EXPECT_EQ(ErrorOf("REEF_DROP_BUDGET", "1K"),
+            "environment variable REEF_DROP_BUDGET must be a whole number, not \"1K\"");
   EXPECT_EQ(ErrorOf("REEF_HUGE_PAGES", "2"),
             "environment variable REEF_HUGE_PAGES must be 0 or 1 (or off, on), not \"2\"");
   EXPECT_EQ(ErrorOf("REEF_DEBUG", "print_statistics,loud"),
@@ -136,6 +139,8 @@ TEST(OptionsTest, ValuesOutOfRangeAreNamed) {
   EXPECT_EQ(ErrorOf("REEF_MAX_BYTES", "4096"),
             "environment variable REEF_MAX_BYTES must be 0 or at least 1 MiB, not \"4096\"");
   EXPECT_EQ(ErrorOf("REEF_MAX_BYTES", "0"), "ok");
+  EXPECT_EQ(ErrorOf("REEF_DROP_BUDGET", "63"),
+            "environment variable REEF_DROP_BUDGET must be 0 or at least 64, not \"63\"");
   EXPECT_EQ(ErrorOf("REEF_RESERVE_BYTES", "65T"),
             "environment variable REEF_RESERVE_BYTES must be 1 byte to 64 TiB, not \"65T\"");
 }
