@@ -45,6 +45,9 @@ constexpr auto kOptions = std::to_array<Option>({
      false, "1 byte to 64 TiB"},
     {"max_bytes", "REEF_MAX_BYTES", &HeapOptions::max_bytes, uint64_t{1} << 20,
      std::numeric_limits<uint64_t>::max(), true, "0 or at least 1 MiB"},
+    {"soft_limit_bytes", "REEF_SOFT_LIMIT_BYTES", &HeapOptions::soft_limit_bytes, uint64_t{1} << 20,
+     std::numeric_limits<uint64_t>::max(), true, "0 or at least 1 MiB"},
+    {"respect_cgroup", "REEF_RESPECT_CGROUP", &HeapOptions::respect_cgroup},
     {"huge_pages", "REEF_HUGE_PAGES", &HeapOptions::huge_pages},
     {"automatic_collection", "REEF_AUTOMATIC_COLLECTION", &HeapOptions::automatic_collection},
     {"growth_percent", "REEF_GROWTH_PERCENT", &HeapOptions::growth_percent, 1, 10'000, false,
@@ -73,6 +76,16 @@ bool InRange(const Option& option, const T& value) {
   } else {
     return true;
   }
+}
+
+// What fields say of one another.
+absl::Status CheckTogether(const HeapOptions& options) {
+  if (options.max_bytes == 0 || options.soft_limit_bytes <= options.max_bytes) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("HeapOptions::soft_limit_bytes, ",
+                                                 options.soft_limit_bytes, ", is above max_bytes, ",
+                                                 options.max_bytes));
 }
 
 // --- values of variables ---
@@ -265,6 +278,7 @@ absl::StatusOr<HeapOptions> ResolveOptions(const HeapOptions& given) {
     absl::Status status = ApplyVariable(text.substr(0, equals), value, &options);
     if (!status.ok()) return status;
   }
+  if (absl::Status status = CheckTogether(options); !status.ok()) return status;
   return options;
 }
 

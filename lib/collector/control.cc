@@ -10,6 +10,7 @@
 #include "lib/collector/gate.h"
 #include "lib/object/finalizer.h"
 #include "lib/os/bell.h"
+#include "lib/os/fault.h"
 
 namespace reef::collector {
 namespace {

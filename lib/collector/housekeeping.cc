@@ -96,7 +96,7 @@ bool ReturnMemory(CollectedHeap* heap) {
     heap->space->TakeKeptEmpty(&heap->quarantine, &CacheOfOwner);
     if (heap->quarantine.count != 0) heap->quarantine_ticket = threads::TakeGraceTicket();
   }
-  if (heap->space->HasUnpurged()) Purge(heap, false);
+  if (heap->space->HasUnpurged()) Purge(heap, heap->space->IsAboveSoftLimit());
   return heap->quarantine.count != 0 || heap->space->HasEmpty() || heap->space->HasUnpurged();
 }
 

@@ -67,6 +67,8 @@ bool Space::Initialise(const SpaceOptions& options) {
   if (options.max_bytes != 0 && options.max_bytes / kSlabBytes < max_slabs_) {
     max_slabs_ = options.max_bytes / kSlabBytes;
   }
+  if (options.max_bytes != 0 && options.max_bytes < kNoHardLimit) hard_bytes_ = options.max_bytes;
+  soft_bytes_ = options.soft_bytes;
   huge_pages_ = options.huge_pages;
   core_->space = this;
   core_->base.store(reinterpret_cast<uintptr_t>(base_), std::memory_order_relaxed);

@@ -62,13 +62,15 @@ HeapOptions With(const char* name, const char* value) {
 }
 
 TEST(OptionsTest, EveryFieldIsInTheTable) {
-  constexpr int kFunctions = 1;  // finalizer_executor: nothing that an environment could say
+  constexpr int kFunctions = 2;  // on_limit and finalizer_executor: no environment can say them
   EXPECT_EQ(CountOptions() + kFunctions, CountFields<HeapOptions>());
 }
 
 TEST(OptionsTest, EachVariableSetsItsField) {
   EXPECT_EQ(With("REEF_RESERVE_BYTES", "1073741824").reserve_bytes, uint64_t{1} << 30);
   EXPECT_EQ(With("REEF_MAX_BYTES", "64M").max_bytes, uint64_t{64} << 20);
+  EXPECT_EQ(With("REEF_SOFT_LIMIT_BYTES", "32M").soft_limit_bytes, uint64_t{32} << 20);
+  EXPECT_FALSE(With("REEF_RESPECT_CGROUP", "no").respect_cgroup);
   EXPECT_FALSE(With("REEF_HUGE_PAGES", "0").huge_pages);
   EXPECT_FALSE(With("REEF_AUTOMATIC_COLLECTION", "off").automatic_collection);
   EXPECT_TRUE(With("REEF_AUTOMATIC_COLLECTION", "yes").automatic_collection);
@@ -139,6 +141,12 @@ TEST(OptionsTest, ValuesOutOfRangeAreNamed) {
   EXPECT_EQ(ErrorOf("REEF_MAX_BYTES", "4096"),
             "environment variable REEF_MAX_BYTES must be 0 or at least 1 MiB, not \"4096\"");
   EXPECT_EQ(ErrorOf("REEF_MAX_BYTES", "0"), "ok");
+  EXPECT_EQ(ErrorOf("REEF_SOFT_LIMIT_BYTES", "4096"),
+            "environment variable REEF_SOFT_LIMIT_BYTES must be 0 or at least 1 MiB, not \"4096\"");
+  const Variable hard("REEF_MAX_BYTES", "2M");
+  EXPECT_EQ(ErrorOf("REEF_SOFT_LIMIT_BYTES", "2M"), "ok");
+  EXPECT_EQ(ErrorOf("REEF_SOFT_LIMIT_BYTES", "3M"),
+            "HeapOptions::soft_limit_bytes, 3145728, is above max_bytes, 2097152");
   EXPECT_EQ(ErrorOf("REEF_DROP_BUDGET", "63"),
             "environment variable REEF_DROP_BUDGET must be 0 or at least 64, not \"63\"");
   EXPECT_EQ(ErrorOf("REEF_RESERVE_BYTES", "65T"),
