@@ -24,8 +24,7 @@ constexpr int kEntryOwnerShift = 48;
 
 struct Entry {
   Header* header = nullptr;
-  Owner owner = kNobody;   // whom REVOKING displaced; kNobody: nobody yet
-  bool displaced = false;  // REVOKING displaced somebody unknown; in this attempt
+  Owner owner = kNobody;  // whom REVOKING displaced; kNobody: nobody yet
 };
 
 uint64_t Pack(const Entry& entry) {
@@ -64,10 +63,7 @@ void MarkRevoking(Entry* entry) {
   uint32_t local = entry->header->Local(std::memory_order_relaxed);
   for (;;) {
     const Owner owner = OwnerOf(local);
-    if (owner == kRevoking) {  // by an earlier attempt at this entry, or by a claim
-      entry->displaced = entry->owner == kNobody;
-      return;
-    }
+    if (owner == kRevoking) return;  // by an earlier attempt at this entry
     entry->owner = owner;
     if (owner == kNobody) return;
     const uint32_t revoking = (kRevoking << kOwnerShift) | (local & kLocalCounts);
@@ -98,8 +94,12 @@ Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
   }
 }
 
-// The owner was displaced by a claim that failed (sole.h), which left no note of it.
-bool IsAnyoneBusy(const Header* header) {
+// Whether the displaced owner stands in the middle of an operation on the object. Behind a failed
+// claim (sole.h) that may be anyone.
+bool IsBusy(Owner owner, const Header* header) {
+  if (owner != kClaimed) {
+    return threads::SlotOfOwner(owner)->busy.load(std::memory_order_acquire) == header;
+  }
   bool busy = false;
   threads::ForEachSlot([&](const Slot& slot) {
     busy = busy || slot.busy.load(std::memory_order_acquire) == header;
@@ -111,11 +111,8 @@ bool IsAnyoneBusy(const Header* header) {
 bool Settle(Slot* slot, Entry* entry) {
   Header* due = nullptr;
   Header* header = entry->header;
-  if (entry->owner != kNobody || entry->displaced) {
-    const bool busy =
-        entry->displaced
-            ? IsAnyoneBusy(header)
-            : threads::SlotOfOwner(entry->owner)->busy.load(std::memory_order_acquire) == header;
+  if (entry->owner != kNobody) {
+    const bool busy = IsBusy(entry->owner, header);
     REEF_CHAOS_POINT("busy read, local not yet");
     const uint32_t local = header->Local(std::memory_order_acquire);
     if (OwnerOf(local) == kRevoking) {

@@ -6,6 +6,7 @@
 
 namespace reef::object {
 
+using internal::kClaimed;
 using internal::kLocalCounts;
 using internal::kNobody;
 using internal::kOwnerShift;
@@ -15,8 +16,11 @@ bool ClaimSole(internal::Header* header, internal::Kind kind) {
   const uint32_t unit = kind == internal::Kind::kExt ? internal::kLocalExt : internal::kLocalHeap;
   uint32_t local = header->Local(std::memory_order_relaxed);
   const internal::Owner owner = internal::OwnerOf(local);
-  if ((local & kLocalCounts) != unit || owner == kNobody || owner == kRevoking) return false;
-  const uint32_t claimed = (kRevoking << kOwnerShift) | unit;
+  if ((local & kLocalCounts) != unit || owner == kNobody || owner == kRevoking ||
+      owner == kClaimed) {
+    return false;
+  }
+  const uint32_t claimed = (kClaimed << kOwnerShift) | unit;
   // Acquire: what the owner did to the object comes before its destructor.
   if (!header->CompareExchangeLocal(&local, claimed)) return false;
   REEF_CHAOS_POINT("sole claim, shared not yet read");

@@ -5,13 +5,15 @@
 // one there is, nobody can be: to count up or down takes a reference of one's own, or a lent one.
 //
 // Protocol, by the thread that drops the reference and so alone can use it:
-//   1. local says {owner, one count}: exchange it for {REVOKING, one count}
-//   2. shared reads initial                      (acquire)
-//   3. local still reads {REVOKING, one count}   (acquire)
-// From 1 to 3 local held one count and shared none at 2, so at 2 there was one reference: ours.
-// If 2 or 3 fails the drop takes the ordinary way. REVOKING may then stay behind without an entry
-// that remembers the owner: whoever is to revoke the object asks all slots whether they are busy
-// with it. (The argument in full: docs/protocols.md, section 2.)
+//   1. local says {owner, one count}: exchange it for {CLAIMED, one count}
+//   2. shared reads initial                     (acquire)
+//   3. local still reads {CLAIMED, one count}   (acquire)
+// From 1 to 3 local held one count, and shared none at 2: at 2 there was one reference, ours. If 2
+// or 3 fails the drop takes the ordinary way, and everybody counts in shared: the owner, too,
+// unless it overwrites the mark by an operation that was under way. A revoker who finds CLAIMED
+// does not know the owner, and asks all slots whether they are busy with the object. The mark must
+// not be REVOKING: a revoker who has been at its step 3 would take it for its own, of before its
+// barrier. (The argument: docs/protocols.md, section 2. Model: tests/models/count.pml, CLAIM.)
 #ifndef REEF_LIB_OBJECT_SOLE_H_
 #define REEF_LIB_OBJECT_SOLE_H_
 

@@ -63,13 +63,13 @@ TEST_F(SoleTest, FinisherDestroysAnothersObjectsAtOnce) {
   EXPECT_EQ(CountPending(), 1u);
 }
 
-// A failed claim leaves REVOKING and nobody who remembers the owner: counted on in shared, and
+// A failed claim leaves CLAIMED and nobody who remembers the owner: counted on in shared, and
 // revoked by whoever is asked to.
 TEST_F(SoleTest, ObjectOfAFailedClaimIsCountedOnAndFreed) {
   Node* node = MakeElsewhere();
   AddRoot(node);
   ASSERT_FALSE(Claim(node, Kind::kExt));
-  ASSERT_EQ(OwnerOf(node), internal::kRevoking);
+  ASSERT_EQ(OwnerOf(node), internal::kClaimed);
   owner_.Do([&] {
     AddRoot(node);
     DropRoot(node);
@@ -89,7 +89,7 @@ TEST_F(SoleTest, DisplacedOwnerInTheMiddleOfACountHoldsTheObject) {
   AddRoot(node);
   ASSERT_FALSE(Claim(node, Kind::kExt));
   DropRoot(node);
-  DropRoot(node);  // queued: nobody knows whom REVOKING displaced
+  DropRoot(node);  // queued: nobody knows whom the claim displaced
   ASSERT_EQ(CountPending(), 1u);
   Slot* owner = owner_.slot();
   owner->busy.store(Header::Of(node));
