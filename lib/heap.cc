@@ -21,6 +21,7 @@
 #include "lib/memory/thread_cache.h"
 #include "lib/options.h"
 #include "lib/os/cgroup.h"
+#include "lib/os/fault.h"
 #include "reef/internal/check.h"
 
 namespace reef {
@@ -75,7 +76,7 @@ SpareCores& TheSpareCores() {
 HeapCore* TakeCore() {
   SpareCores& spare = TheSpareCores();
   const std::lock_guard<std::mutex> lock(spare.mutex);
-  if (spare.cores.empty()) return new (std::nothrow) HeapCore;
+  if (spare.cores.empty()) return os::IsFaultDue() ? nullptr : new (std::nothrow) HeapCore;
   HeapCore* core = spare.cores.back();
   spare.cores.pop_back();
   return core;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lib/object/finalizer.h"
+#include "lib/os/fault.h"
 
 namespace reef {
 namespace internal {
@@ -82,6 +83,7 @@ void RunAtExit() {
 
 std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> function) {
   try {
+    os::ThrowIfFaultDue();
     auto state = std::make_shared<State>();
     state->function = std::move(function);
     Registry& registry = TheRegistry();

@@ -64,8 +64,7 @@ class Collector {
   static bool HasWorkNow();
   static bool HasAnyWork();
   bool Tick(Nanoseconds now);
-  // What requests want of the collector.
-  struct Job {
+  struct Job {  // what requests want
     uint64_t ticket = 0;
     bool emergency = false;    // the memory back as well
     bool memory_only = false;  // no collection

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "lib/os/bell.h"
+#include "lib/os/fault.h"
 #include "lib/os/pages.h"
 
 namespace reef::internal {
@@ -20,6 +21,7 @@ using internal::kSegmentBytes;
 using internal::kSlabBytes;
 
 std::unique_ptr<Space> Space::Create(HeapCore* core, const SpaceOptions& options) {
+  if (os::IsFaultDue()) return nullptr;
   std::unique_ptr<Space> space(new (std::nothrow) Space(core));
   if (space == nullptr || !space->Initialise(options)) return nullptr;
   return space;

@@ -1,6 +1,7 @@
 #include "lib/os/fault.h"
 
 #include <atomic>
+#include <new>
 
 namespace reef::os {
 namespace {
@@ -32,5 +33,9 @@ uint64_t DisarmFaults() {
 }
 
 bool IsFaultDue() { return g_armed.load(std::memory_order_acquire) && IsDue(); }
+
+void ThrowIfFaultDue() {
+  if (IsFaultDue()) throw std::bad_alloc();
+}
 
 }  // namespace reef::os

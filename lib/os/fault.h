@@ -1,8 +1,8 @@
 // Faults: makes requests for memory fail on demand, so that tests can walk through every failure.
 //
-// A fault point stands where the engine asks the system or a heap's limit for memory: in Reserve,
-// and where slabs, segments and external bytes are charged. None is on a fast path. While nothing
-// is armed a point is one relaxed load.
+// A fault point stands where the engine asks the system, a heap's limit or the C++ library for
+// memory: in Reserve, where slabs, segments and external bytes are charged, and before each `new`.
+// None is on a fast path. While nothing is armed a point is one load.
 #ifndef REEF_LIB_OS_FAULT_H_
 #define REEF_LIB_OS_FAULT_H_
 
@@ -18,6 +18,8 @@ uint64_t DisarmFaults();
 
 // A fault point: true if the request is to fail. Any thread.
 bool IsFaultDue();
+// The same where failure is an exception. Throws std::bad_alloc.
+void ThrowIfFaultDue();
 
 }  // namespace reef::os
 

@@ -1,6 +1,5 @@
-// Every request for memory fails in turn: for each k the test program runs with the k-th request of
-// the engine failing, alone and with all that follow. It must always end in the typed error or
-// succeed, leave a sound heap in which nothing is left, and then go on.
+// Every request for memory of a program that uses heaps, containers and cells fails in turn, alone
+// and with all that follow; and those of creations and collections.
 
 #include <array>
 #include <cstddef>
@@ -17,6 +16,7 @@
 
 #include "lib/os/fault.h"
 #include "reef/reef.h"
+#include "tests/heap/fault_support.h"
 #include "tests/heap/support.h"
 
 namespace reef {
@@ -24,8 +24,6 @@ namespace {
 
 using test::Life;
 using test::Lives;
-
-constexpr uint64_t kAll = ~uint64_t{0} / 2;
 
 struct Node {
   explicit Node(Lives& lives) : life(lives) {}
@@ -63,10 +61,8 @@ class Bytes {
   void* const bytes_;
 };
 
-class FaultInjectionTest : public ::testing::Test {
+class FaultInjectionTest : public test::FaultTest {
  protected:
-  ~FaultInjectionTest() override { (void)os::DisarmFaults(); }
-
   // One of everything that takes memory. Throws OutOfMemory.
   void Program(Heap& heap) {
     const Ref<Node> root = heap.Make<Node>(lives_);
@@ -106,41 +102,6 @@ class FaultInjectionTest : public ::testing::Test {
       return false;
     }
   }
-  void ExpectNothingLeft(Heap& heap, uint64_t k) {
-    (void)heap.Collect();
-    absl::Status state = heap.Verify();
-    EXPECT_TRUE(state.ok()) << "request " << k << ": " << state;
-    const HeapStats stats = heap.Stats();
-    EXPECT_EQ(stats.live_objects, 0u) << "request " << k;
-    EXPECT_EQ(stats.raw_blocks, 0u) << "request " << k;
-    EXPECT_EQ(stats.external_bytes, 0u) << "request " << k;
-    EXPECT_EQ(lives_.now(), 0) << "request " << k;
-  }
-  // A fresh heap for each k, so that every first request is among them.
-  template <typename Run>
-  void FailEachInTurn(uint64_t count, Run run) {
-    uint64_t failed = 0;
-    for (uint64_t k = 0;; ++k) {
-      const std::unique_ptr<Heap> heap = test::NewHeap();
-      os::ArmFaults(k, count);
-      const bool success = run(*heap);
-      const uint64_t passed = os::DisarmFaults();
-      failed += success ? 0 : 1;
-      ExpectNothingLeft(*heap, k);
-      ASSERT_TRUE(run(*heap)) << "the program does not go on after request " << k;
-      ExpectNothingLeft(*heap, k);
-      if (passed <= k) {
-        EXPECT_TRUE(success);
-        EXPECT_GT(k, 10u) << "the program hardly takes memory";
-        break;
-      }
-      if (testing::Test::HasFailure()) return;
-    }
-    // With one request failing an emergency helps; with all that follow as well it cannot.
-    EXPECT_GE(failed, count == kAll ? 5u : 0u);
-  }
-
-  Lives lives_;
 };
 
 TEST_F(FaultInjectionTest, EachRequestAlone) {

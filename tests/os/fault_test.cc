@@ -1,6 +1,7 @@
 // Fault points fail exactly where they are told to, and nowhere else.
 #include "lib/os/fault.h"
 
+#include <new>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -18,6 +19,14 @@ TEST(FaultTest, OnlyTheArmedPointsFail) {
   EXPECT_EQ(due, (std::vector<bool>{false, false, true, true, true, false, false}));
   EXPECT_EQ(DisarmFaults(), 7u);
   EXPECT_FALSE(IsFaultDue());
+}
+
+TEST(FaultTest, PointMayThrow) {
+  EXPECT_NO_THROW(ThrowIfFaultDue());
+  ArmFaults(1, 1);
+  EXPECT_NO_THROW(ThrowIfFaultDue());
+  EXPECT_THROW(ThrowIfFaultDue(), std::bad_alloc);
+  EXPECT_EQ(DisarmFaults(), 2u);
 }
 
 TEST(FaultTest, ReserveIsAPoint) {
