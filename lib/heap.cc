@@ -13,12 +13,16 @@
 #include "lib/collector/control.h"
 #include "lib/collector/verifier.h"
 #include "lib/control.h"
+#include "lib/exhaustion.h"
 #include "lib/fork.h"
 #include "lib/inspect/statistics.h"
 #include "lib/memory/heap_table.h"
+#include "lib/memory/limits.h"
 #include "lib/memory/thread_cache.h"
 #include "lib/options.h"
 #include "lib/os/bell.h"
+#include "lib/os/cgroup.h"
+#include "lib/os/fault.h"
 #include "reef/internal/check.h"
 
 namespace reef {
@@ -40,8 +44,13 @@ namespace {
 [[maybe_unused]] const bool g_forks_handled = HandleForks();
 
 memory::SpaceOptions SpaceOptionsOf(const HeapOptions& options) {
+  const memory::Limits wanted{.soft = options.soft_limit_bytes, .hard = options.max_bytes};
+  const os::CgroupLimits cgroup =
+      options.respect_cgroup ? os::ReadCgroupLimits() : os::CgroupLimits();
+  const memory::Limits limits = memory::ChooseLimits(wanted, cgroup);
   return {.reserve_bytes = options.reserve_bytes,
-          .max_bytes = options.max_bytes,
+          .max_bytes = limits.hard,
+          .soft_bytes = limits.soft,
           .huge_pages = options.huge_pages};
 }
 
@@ -68,7 +77,7 @@ constinit SpareCores g_spare;
 
 HeapCore* TakeCore() {
   const std::lock_guard<std::mutex> lock(g_spare.mutex);
-  if (g_spare.count == 0) return new (std::nothrow) HeapCore;
+  if (g_spare.count == 0) return os::IsFaultDue() ? nullptr : new (std::nothrow) HeapCore;
   return g_spare.cores[--g_spare.count];
 }
 
@@ -92,6 +101,7 @@ void EnsureDefaultHeap() {
     internal::Fatal(__FILE__, __LINE__, what.c_str(),
                     "the default heap takes its options from the environment: docs/options.md");
   }
+  internal::g_default_core.drop_budget = options->drop_budget;
   auto heap = collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf(*options),
                                   CollectorOptionsOf(*options));
   REEF_CHECK(heap != nullptr, "no addresses for the default heap",
@@ -105,28 +115,6 @@ void EnsureOpen(HeapCore* core) {
   if (core == &internal::g_default_core) EnsureDefaultHeap();
 }
 
-// Runs `take` until it yields a block, with an emergency collection in between; null if that did
-// not help, or may not be waited for here. A second one only if the first has reclaimed something,
-// which other threads may have been quicker to take.
-template <typename Take>
-void* TakeOrCollect(HeapCore* core, Take take) {
-  EnsureOpen(core);
-  internal::CurrentSlot();
-  os::StartAbsentCollector();
-  void* block = take();
-  constexpr int kTries = 2;
-  bool reclaimed = true;
-  for (int i = 0; block == nullptr && reclaimed && i < kTries; ++i) {
-    if (collector::WhyNotCollect() != nullptr) return nullptr;
-    const memory::Space* space = memory::Space::Of(core);
-    const uint64_t committed = space->committed_bytes();
-    const CollectionReport found = collector::Collect(CollectedHeap::Of(core), /*emergency=*/true);
-    reclaimed = found.objects != 0 || space->committed_bytes() < committed;
-    block = take();
-  }
-  return block;
-}
-
 }  // namespace
 
 namespace internal {
@@ -135,13 +123,21 @@ std::mutex& DefaultHeapMutex() { return g_default_mutex; }
 std::mutex& SpareCoresMutex() { return g_spare.mutex; }
 
 void* AllocateSlow(HeapCore* core, SlabKind kind, int size_class) {
-  return TakeOrCollect(
-      core, [=] { return memory::Refill(tls_slot, memory::Space::Of(core), kind, size_class); });
+  EnsureOpen(core);
+  CurrentSlot();
+  os::StartAbsentCollector();
+  return TakeOrRelieve(core, ClassBytes(size_class), [=] {
+    return memory::Refill(tls_slot, memory::Space::Of(core), kind, size_class);
+  });
 }
 
 void* AllocateRun(HeapCore* core, SlabKind kind, size_t payload_bytes, size_t alignment) {
-  return TakeOrCollect(
-      core, [=] { return memory::Space::Of(core)->AllocateRun(kind, payload_bytes, alignment); });
+  EnsureOpen(core);
+  CurrentSlot();
+  os::StartAbsentCollector();
+  return TakeOrRelieve(core, payload_bytes, [=] {
+    return memory::Space::Of(core)->AllocateRun(kind, payload_bytes, alignment);
+  });
 }
 
 void ThrowOutOfMemory(HeapCore* /*core*/, size_t bytes) { throw OutOfMemory(bytes); }
@@ -157,6 +153,7 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
     PutCore(core);
     return absl::ResourceExhaustedError("more than 255 heaps at once");
   }
+  core->drop_budget = options->drop_budget;
   auto collected = collector::OpenHeap(core, SpaceOptionsOf(*options), CollectorOptionsOf(*options),
                                        options->finalizer_executor);
   if (collected == nullptr) {
@@ -165,6 +162,7 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
     return absl::ResourceExhaustedError(
         "the system refuses to reserve 64 MiB of addresses for a heap (ulimit -v?)");
   }
+  collected->on_limit = options->on_limit;
   (void)collected.release();  // by ~Heap
   return std::unique_ptr<Heap>(new Heap(core, options->end));
 }
@@ -234,6 +232,17 @@ void Heap::Deallocate(void* bytes) noexcept {
               "pass the pointer that Allocate returned");
   internal::Slot* slot = internal::CurrentSlot();
   internal::FreeBlock</*kManaged=*/false>(slot, slot->slab_owner, bytes);
+}
+
+void Heap::AddExternalBytes(int64_t delta) {
+  if (!internal::AddExternal(core_, delta)) {
+    internal::ThrowOutOfMemory(core_, static_cast<size_t>(delta));
+  }
+}
+
+absl::Status Heap::TryAddExternalBytes(int64_t delta) {
+  if (internal::AddExternal(core_, delta)) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("reef: no room for ", delta, " external bytes"));
 }
 
 CollectionReport Heap::Collect() {

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
+#include "lib/object/dying.h"
 #include "lib/threads/hazard.h"
 
 namespace reef {
@@ -36,6 +37,7 @@ struct Option {
   uint64_t most = std::numeric_limits<uint64_t>::max();
   bool zero = false;
   const char* range = "";
+  bool counts = false;  // not bytes: K, M, G and T mean nothing
 };
 
 constexpr char kEnds[] = "report, finalize or leak";
@@ -45,6 +47,9 @@ constexpr auto kOptions = std::to_array<Option>({
      false, "1 byte to 64 TiB"},
     {"max_bytes", "REEF_MAX_BYTES", &HeapOptions::max_bytes, uint64_t{1} << 20,
      std::numeric_limits<uint64_t>::max(), true, "0 or at least 1 MiB"},
+    {"soft_limit_bytes", "REEF_SOFT_LIMIT_BYTES", &HeapOptions::soft_limit_bytes, uint64_t{1} << 20,
+     std::numeric_limits<uint64_t>::max(), true, "0 or at least 1 MiB"},
+    {"respect_cgroup", "REEF_RESPECT_CGROUP", &HeapOptions::respect_cgroup},
     {"huge_pages", "REEF_HUGE_PAGES", &HeapOptions::huge_pages},
     {"automatic_collection", "REEF_AUTOMATIC_COLLECTION", &HeapOptions::automatic_collection},
     {"growth_percent", "REEF_GROWTH_PERCENT", &HeapOptions::growth_percent, 1, 10'000, false,
@@ -54,6 +59,8 @@ constexpr auto kOptions = std::to_array<Option>({
      100, false, "1 to 100"},
     {"marker_threads", "REEF_MARKER_THREADS", &HeapOptions::marker_threads, 1, threads::kMaxMarkers,
      false, "1 to 16"},
+    {"drop_budget", "REEF_DROP_BUDGET", &HeapOptions::drop_budget, object::kLeastBudget,
+     std::numeric_limits<uint64_t>::max(), true, "0 or at least 64", true},
     {"debug", "REEF_DEBUG", &HeapOptions::debug},
     {.name = "end", .variable = "REEF_END", .field = &HeapOptions::end, .range = kEnds},
 });
@@ -74,6 +81,16 @@ bool InRange(const Option& option, const T& value) {
   } else {
     return true;
   }
+}
+
+// What fields say of one another.
+absl::Status CheckTogether(const HeapOptions& options) {
+  if (options.max_bytes == 0 || options.soft_limit_bytes <= options.max_bytes) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("HeapOptions::soft_limit_bytes, ",
+                                                 options.soft_limit_bytes, ", is above max_bytes, ",
+                                                 options.max_bytes));
 }
 
 // --- values of variables ---
@@ -142,16 +159,20 @@ absl::Status Malformed(const char* variable, const char* wanted, std::string_vie
 
 struct Parsed {
   template <typename T>
-  static std::optional<T> As(std::string_view text) {
-    if constexpr (std::is_same_v<T, uint64_t>) return ParseBytes(text);
+  static std::optional<T> As(const Option& option, std::string_view text) {
+    if constexpr (std::is_same_v<T, uint64_t>) {
+      return option.counts ? ParseNumber<uint64_t>(text) : ParseBytes(text);
+    }
     if constexpr (std::is_same_v<T, int>) return ParseNumber<int>(text);
     if constexpr (std::is_same_v<T, bool>) return ParseBool(text);
     if constexpr (std::is_same_v<T, DebugFlags>) return ParseFlags(text);
     if constexpr (std::is_same_v<T, HeapEnd>) return ParseEnd(text);
   }
   template <typename T>
-  static const char* Wanted() {
-    if constexpr (std::is_same_v<T, uint64_t>) return "a number of bytes, as 4096, 64M or 4G";
+  static const char* Wanted(const Option& option) {
+    if constexpr (std::is_same_v<T, uint64_t>) {
+      return option.counts ? "a whole number" : "a number of bytes, as 4096, 64M or 4G";
+    }
     if constexpr (std::is_same_v<T, int>) return "a whole number";
     if constexpr (std::is_same_v<T, bool>) return "0 or 1 (or off, on)";
     if constexpr (std::is_same_v<T, HeapEnd>) return kEnds;
@@ -165,8 +186,8 @@ absl::Status Apply(const Option& option, std::string_view text, HeapOptions* opt
   return std::visit(
       [&](auto field) -> absl::Status {
         using T = std::remove_reference_t<decltype(options->*field)>;
-        const std::optional<T> value = Parsed::As<T>(text);
-        if (!value) return Malformed(option.variable, Parsed::Wanted<T>(), text);
+        const std::optional<T> value = Parsed::As<T>(option, text);
+        if (!value) return Malformed(option.variable, Parsed::Wanted<T>(option), text);
         if (!InRange(option, *value)) return Malformed(option.variable, option.range, text);
         // The program's own choice stands.
         if (options->*field == HeapOptions().*field) options->*field = *value;
@@ -275,6 +296,7 @@ absl::StatusOr<HeapOptions> ResolveOptions(const HeapOptions& given) {
     absl::Status status = ApplyVariable(text.substr(0, equals), value, &options);
     if (!status.ok()) return status;
   }
+  if (absl::Status status = CheckTogether(options); !status.ok()) return status;
   return options;
 }
 

@@ -8,6 +8,7 @@
 
 #include "lib/fork.h"
 #include "lib/object/finalizer.h"
+#include "lib/os/fault.h"
 
 namespace reef {
 namespace internal {
@@ -80,6 +81,7 @@ void RunAtExit() {
 
 std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> function) {
   try {
+    os::ThrowIfFaultDue();
     auto state = std::make_shared<State>();
     state->function = std::move(function);
     StateList entry{state};

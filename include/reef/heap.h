@@ -61,9 +61,22 @@ struct HeapOptions {
   // Addresses to reserve, in bytes; rounded up to 4 MiB. Where the system refuses, Create tries
   // less, down to 64 MiB. No memory is used by it.
   uint64_t reserve_bytes = uint64_t{64} << 30;
-  // The most memory the heap may take from the system; 0: as much as was reserved. At the limit
-  // allocation collects, purges, tries again, then fails.
+  // The hard limit: the most memory that the heap may take from the system and its objects may own
+  // elsewhere (AddExternalBytes), together; 0: as much as was reserved, or what the control group
+  // implies. At the limit allocation collects, purges, tries again, asks on_limit, then fails.
   uint64_t max_bytes = 0;
+  // The soft limit of the same sum; 0: none, or what the control group implies. Above it nothing
+  // fails, but collections do not wait for growth (collector_cpu_percent still bounds them), and
+  // free memory goes back to the system at once.
+  uint64_t soft_limit_bytes = 0;
+  // Where the process runs in control groups with a memory limit and a limit above is 0, it becomes
+  // 95 % (hard) of what they allow, or 80 % (soft) of that or of where they begin to reclaim: a
+  // typed error is better than being killed. Read once, by Create.
+  bool respect_cgroup = true;
+  // Called when the limit cannot be met, before the allocation fails, on its thread: may drop
+  // references and shrink caches, after which the allocation is tried once more. Not called for
+  // allocations that it makes itself. What it throws goes to the unraisable hook.
+  std::function<void(const LimitReport&)> on_limit;
   // Ask the system for huge pages (faster marking; a few MiB more resident memory).
   bool huge_pages = true;
   // Collections start by themselves. Otherwise only Collect, and memory pressure, start one.
@@ -78,6 +91,11 @@ struct HeapOptions {
   int collector_cpu_percent = 25;
   // Threads that mark, 1 to 16. More than one uses oneTBB.
   int marker_threads = 1;
+  // The most objects that the drop of one reference destroys before its statement ends, a finalizer
+  // counting as one; the collector thread does the rest. 0: no limit; otherwise at least 64. What
+  // other drops of the same statement destroy (a vector's elements, drops that waited for a bias) is
+  // counted apart.
+  uint64_t drop_budget = 0;
   // Runs finalizers and weak callbacks; empty: they run where they fall due (reef/finalizer.h).
   FinalizerExecutor finalizer_executor = nullptr;
   // What collections show of their work.
@@ -127,6 +145,14 @@ class Heap {
   // From any thread. Null is ignored; a pointer that is not raw memory of this heap aborts, in
   // checked builds also one into the middle of a block.
   void Deallocate(void* bytes) noexcept;
+
+  // Accounts memory elsewhere that objects of this heap own: it counts as growth for the pacer, and
+  // towards the limits. `delta` below zero gives back what was added before; that cannot fail.
+  // Otherwise throws OutOfMemory at the hard limit, after the same efforts as an allocation. O(1).
+  // An object that owns such memory had better have an ExternalBytes (reef/external.h).
+  void AddExternalBytes(int64_t delta);
+  // The same with a status: ResourceExhausted instead of OutOfMemory.
+  absl::Status TryAddExternalBytes(int64_t delta);
 
   // Collects until nothing unreachable is left that was unreachable when the call began (four
   // rounds at most, should destructors go on making cycles); waits for it, and reports what was

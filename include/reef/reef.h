@@ -8,6 +8,7 @@
 #include "reef/control.h"
 #include "reef/drive.h"
 #include "reef/error.h"
+#include "reef/external.h"
 #include "reef/finalizer.h"
 #include "reef/heap.h"
 #include "reef/member.h"

@@ -94,6 +94,12 @@ class Ref {
 
   // Drops the reference. The object, and what only it kept, is destroyed if this was the last.
   void Reset() noexcept { Ref().Swap(*this); }
+  // Drops the reference as well, but leaves the destruction of what dies by it to the collector
+  // thread: no destructor runs before the statement ends, and it costs the same for ten million
+  // objects as for one. (From inside a destructor of a managed object it is an ordinary drop.)
+  void DropLater() && noexcept {
+    if (T* pointer = Release()) internal::DropExtLater(internal::Header::Of(pointer));
+  }
   void Swap(Ref& other) noexcept {
     std::swap(pointer_, other.pointer_);
     CheckPlace();

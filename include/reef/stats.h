@@ -65,6 +65,17 @@ struct CollectionRecord {
 // How many a heap remembers.
 inline constexpr int kHistoryLength = 64;
 
+// What HeapOptions::on_limit is told about an allocation that is about to fail.
+struct LimitReport {
+  uint64_t requested_bytes = 0;  // external bytes, or of the payload or the block
+  uint64_t committed_bytes = 0;  // as in HeapStats
+  uint64_t external_bytes = 0;
+  uint64_t max_bytes = 0;
+  // False if none was run for this allocation: the last ones freed next to nothing, or it stands
+  // where it may not wait (in a ReadScope or a destructor).
+  bool collected = false;
+};
+
 // A snapshot of a heap. Exact while no thread changes it; otherwise each figure was true at some
 // moment of the call.
 struct HeapStats {
@@ -79,6 +90,15 @@ struct HeapStats {
   uint64_t committed_bytes = 0;
   uint64_t resident_bytes = 0;
   uint64_t reserved_bytes = 0;
+  // Memory elsewhere that objects own (ExternalBytes), and the limits in force, which committed and
+  // external bytes are held to together; no soft limit: 0.
+  uint64_t external_bytes = 0;
+  uint64_t soft_limit_bytes = 0;
+  uint64_t max_bytes = 0;
+  // Collections that allocations at the limit have waited for, and how often none was run because
+  // the last ones had freed next to nothing.
+  uint64_t emergencies = 0;
+  uint64_t emergencies_refused = 0;
 
   // Operations since the start that may have made a cycle unreachable (all heaps).
   uint64_t suspects = 0;
@@ -86,8 +106,9 @@ struct HeapStats {
   // heaps).
   uint64_t pending_revocations = 0;
   uint64_t retired_bytes = 0;
-  // Bytes of traced objects made since the last collection and still in use: no more of them can be
-  // garbage that waits for the next one, but for what was dropped during the last one.
+  // Bytes of traced objects made since the last collection and still in use, and external bytes
+  // that have come since: no more of them can be garbage that waits for the next one, but for what
+  // was dropped during the last one.
   uint64_t uncollected_bytes = 0;
   // Over all collections of this heap.
   uint64_t collections = 0;

@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <shared_mutex>
 
+#include "lib/collector/emergency.h"
 #include "lib/collector/under_way.h"
 #include "lib/memory/space.h"
 #include "lib/os/clock.h"
@@ -67,6 +69,10 @@ struct CollectedHeap {
   // moves slabs: off and on lists, into quarantine, back to the supply.
   std::shared_mutex layout;
 
+  Emergencies emergencies;
+  // Called where the limit cannot be met (lib/exhaustion.cc); constant.
+  std::function<void(const LimitReport&)> on_limit;
+
   // Collector thread only.
   Pacing pacing;
   memory::SlabBatch quarantine;  // empty slabs that wait for their grace period; under `layout`
@@ -78,9 +84,10 @@ struct CollectedHeap {
   uint64_t requested = 0;
   uint64_t served = 0;
   bool emergency = false;   // a request wants the memory back as well
+  bool memory_only = true;  // all requests want nothing but that
   // Set before a request by who ends the heap, read when that is served.
   bool finalize_reachable = false;
-  uint64_t bytes_left = 0;  // traced bytes in use after the last collection
+  uint64_t bytes_left = 0;  // traced and external bytes in use after the last collection
   CollectionReport last;
   CollectionReport totals;
 

@@ -15,6 +15,7 @@
 #include "lib/collector/report.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/os/bell.h"
 #include "lib/os/fork.h"
 #include "reef/internal/slot.h"
@@ -45,17 +46,19 @@ void Collector::Leave(CollectedHeap* heap) {
   std::erase(heaps_, heap);
 }
 
-CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
+CollectionReport Collector::Request(CollectedHeap* heap, bool emergency, bool memory_only) {
   os::StartAbsentCollector();
   const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
-  if (stopping_) return ServeHere(heap, emergency, &lock);
+  const Job job{.emergency = emergency, .memory_only = memory_only};
+  if (stopping_) return ServeHere(heap, job, &lock);
   const CollectionReport before = heap->totals;
   const uint64_t ticket = ++heap->requested;
   heap->emergency = heap->emergency || emergency;
+  heap->memory_only = heap->memory_only && memory_only;
   os::RingBellUrgently();
   changed_.wait(lock, [&] { return heap->served >= ticket || parked_; });
-  if (heap->served < ticket) return ServeHere(heap, emergency, &lock);
+  if (heap->served < ticket) return ServeHere(heap, job, &lock);
   // What was found since the call. Not the report of the request's own service: what this caller
   // made may have been found for another one's, and a later service may have come before it woke.
   return Difference(heap->totals, before);
@@ -63,25 +66,27 @@ CollectionReport Collector::Request(CollectedHeap* heap, bool emergency) {
 
 // While the process ends: does the work on the calling thread, whose the collector's state is then,
 // one thread after the other. Nothing if the collector thread could not be parked.
-CollectionReport Collector::ServeHere(CollectedHeap* heap, bool emergency,
+CollectionReport Collector::ServeHere(CollectedHeap* heap, Job job,
                                       std::unique_lock<std::mutex>* lock) {
   changed_.wait(*lock, [this] { return !parked_ || !working_; });
   if (!parked_) return {};
   const CollectionReport before = heap->totals;
-  const uint64_t ticket = ++heap->requested;
+  job.ticket = ++heap->requested;
   working_ = true;
   lock->unlock();
   t_is_collector = true;
+  object::ActAsFinisher(true);
   os::BeginGuardedWork();
   FinishCutOffs();
-  Serve(heap, ticket, emergency);
+  Serve(heap, job);
   os::EndGuardedWork();
+  object::ActAsFinisher(false);
   t_is_collector = false;
   lock->lock();
   return Difference(heap->totals, before);
 }
 
-CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
+CollectedHeap* Collector::NextRequest(Job* job) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (size_t i = 0; i < heaps_.size(); ++i) {
     const size_t at = (next_ + i) % heaps_.size();
@@ -90,15 +95,15 @@ CollectedHeap* Collector::NextRequest(uint64_t* ticket, bool* emergency) {
     next_ = at + 1;
     working_ = true;
     at_hand_ = heaps_;
-    *ticket = heap->requested;
-    *emergency = heap->emergency;
-    heap->emergency = false;
+    *job = {.ticket = heap->requested,
+            .emergency = std::exchange(heap->emergency, false),
+            .memory_only = std::exchange(heap->memory_only, true)};
     return heap;
   }
   return nullptr;
 }
 
-void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
+void Collector::Serve(CollectedHeap* heap, const Job& job) {
   // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
   // again while a round finds something, but not for ever.
   constexpr int kMaxRounds = 4;
@@ -108,19 +113,19 @@ void Collector::Serve(CollectedHeap* heap, uint64_t ticket, bool emergency) {
   const auto settle = [&patience] {
     if (!SettleAll(patience)) patience = kShortestNap;
   };
-  for (int round = 0; round < kMaxRounds; ++round) {
+  for (int round = 0; !job.memory_only && round < kMaxRounds; ++round) {
     settle();
     const Outcome outcome =
-        RunCycle(heap, emergency ? CollectionCause::kMemory : CollectionCause::kRequest);
+        RunCycle(heap, job.emergency ? CollectionCause::kMemory : CollectionCause::kRequest);
     if (outcome.report.objects == 0 && !outcome.incomplete) break;
   }
   settle();
-  if (emergency) {
+  if (job.emergency) {
     EmptyOrphans(&HeapsNow);
     ReturnAllMemory(heap);
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  heap->served = ticket;
+  heap->served = job.ticket;
   working_ = false;
   changed_.notify_all();
 }
@@ -138,7 +143,8 @@ void Collector::Poll() {
 Collector::Outcome Collector::RunCycle(CollectedHeap* heap, CollectionCause cause) {
   if (!heap->control->Begin(heap, cause)) return {};
   const uint64_t suspects = CountSuspects();
-  const uint64_t bytes = TracedBytes(*heap->space);
+  const uint64_t external = heap->space->external_bytes();
+  const uint64_t bytes = TracedBytes(*heap->space) + external;
   alone_ = heap->options.marker_threads == 1;
   const Nanoseconds at_gate = TimeAtGate();
   Cycle cycle(heap, &Collector::Poll);
@@ -146,7 +152,7 @@ Collector::Outcome Collector::RunCycle(CollectedHeap* heap, CollectionCause caus
   const bool aborted = report.aborted != 0;
   // The objects whose finalizers were taken are the next one's.
   const bool again = aborted || report.finalized != 0;
-  NoteCollection(heap, report, suspects, bytes, again || cycle.conservative());
+  NoteCollection(heap, report, suspects, bytes, again || cycle.conservative(), external);
   heap->pacing.duration -= TimeAtGate() - at_gate;  // no share of a core
   const bool incomplete = again || (cycle.conservative() && !cycle.WaitsForScope());
   {
@@ -202,7 +208,7 @@ bool Collector::HasRequest() {
 }
 
 bool Collector::HasSmallWork() {
-  return object::CountPending() != 0 || object::RetiredBytes() != 0;
+  return object::CountPending() != 0 || object::RetiredBytes() != 0 || object::HasSurplus();
 }
 
 bool Collector::HasUrgentWork() { return Get().HasRequest() || IsDriven(); }
@@ -215,6 +221,8 @@ void Collector::ParkIfStopping() {
   // What was dropped before is destroyed before older statics are.
   working_ = true;
   lock.unlock();
+  while (object::DestroySurplus(internal::CurrentSlot())) {
+  }
   (void)Settle();
   lock.lock();
   working_ = false;
@@ -225,23 +233,22 @@ void Collector::ParkIfStopping() {
 
 void Collector::Loop() {
   t_is_collector = true;
+  object::ActAsFinisher(true);
   bool quiet = false;
   bool more = false;
   for (;;) {
     ParkIfStopping();
     os::BeginGuardedWork();
     FinishCutOffs();
-    uint64_t ticket = 0;
-    bool emergency = false;
-    if (CollectedHeap* heap = NextRequest(&ticket, &emergency)) {
-      Serve(heap, ticket, emergency);
-    }
+    Job job;
+    if (CollectedHeap* heap = NextRequest(&job)) Serve(heap, job);
     const Nanoseconds now = os::Now();
     StartWork();
     if (now - last_settle_ >= kShortestNap) {
       (void)Settle();
       last_settle_ = now;
     }
+    const bool surplus = object::DestroySurplus(internal::CurrentSlot());
     if (now - last_tick_ >= kTick) {
       const bool active = os::TakeActivity();
       more = Tick(now);
@@ -249,7 +256,8 @@ void Collector::Loop() {
     }
     EndWork();
     os::EndGuardedWork();
-    if (HasRequest()) continue;
+    if (surplus) YieldAtGate();
+    if (surplus || HasRequest()) continue;
     if (IsDriven()) {
       RestAtGate(more || HasSmallWork());
     } else if (HasSmallWork()) {
@@ -267,20 +275,11 @@ void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
   FillFigures(*heap, stats);
 }
 
-const char* WhyNotCollect() {
-  const internal::Slot* slot = internal::CurrentSlot();
-  if (slot->scope_depth != 0) return "Collect inside a ReadScope would wait for that scope";
-  if (slot->user_code != 0 || slot->draining) {
-    return "Collect inside a constructor or destructor of a managed object cannot be complete";
-  }
-  if (t_is_collector) return "Collect on the collector thread would wait for itself";
-  return nullptr;
-}
-
 CollectionReport Collect(CollectedHeap* heap, bool emergency) {
   return Collector::Get().Request(heap, emergency);
 }
 
+void ReturnFreeMemory(CollectedHeap* heap) { (void)Collector::Get().Request(heap, true, true); }
 void EnterHeap(CollectedHeap* heap) { Collector::Get().Enter(heap); }
 void LeaveHeap(CollectedHeap* heap) { Collector::Get().Leave(heap); }
 

@@ -46,9 +46,16 @@ const char* WhyNotCollect();
 bool IsCollectorThread();
 // Waits for a collection that begins after the call. `emergency`: also returns all free memory.
 CollectionReport Collect(CollectedHeap* heap, bool emergency);
+// Whether an allocation on the calling thread may wait for memory. In a constructor it may: what is
+// under construction is kept, and the rest is collected.
+bool MayWaitForMemory();
+// The part of an emergency that needs no collection: waits until dead objects that wait are
+// destroyed and free memory is returned.
+void ReturnFreeMemory(CollectedHeap* heap);
 
 // Fills in what the collector knows: totals of this heap, its last collection; and takes what that
-// has left from stats->uncollected_bytes, where the caller has put the traced bytes in use.
+// has left from stats->uncollected_bytes, where the caller has put the traced bytes in use
+// and the external ones.
 void FillStats(CollectedHeap* heap, HeapStats* stats);
 // True while a collection of the heap is under way. A snapshot.
 bool IsCollecting(const CollectedHeap* heap);

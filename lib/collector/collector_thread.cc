@@ -19,6 +19,7 @@
 #include "lib/object/dying.h"
 #include "lib/object/finalizer.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/os/bell.h"
 #include "lib/os/fork.h"
 #include "lib/os/keep_loaded.h"
@@ -64,6 +65,7 @@ void Collector::Start() {
   g_collector.store(this, std::memory_order_release);
   REEF_CHECK(StartThread(), "the system starts no thread for the collector",
              "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
+  object::AdmitSurplus();
   (void)std::atexit([] { Get().StopAtExit(); });
 }
 
@@ -91,6 +93,7 @@ void Collector::StopAtExit() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (t_is_collector) return;
   stopping_ = true;
+  object::RefuseSurplus();
   parked_ = parked_ || os::TakeCollectorAbsence();
   os::RingBellUrgently();
   // Bounded: a destructor that never returns must not keep the process from ending.
@@ -103,6 +106,7 @@ void Collector::HoldForFork() {
   GateMutex().lock();
   for (CollectedHeap* heap : heaps_) {
     heap->control->mutex().lock();
+    heap->emergencies.mutex.lock();
     heap->space->huge_mutex().lock();
   }
 }
@@ -110,6 +114,7 @@ void Collector::HoldForFork() {
 void Collector::Release() {
   for (CollectedHeap* heap : heaps_) {
     heap->space->huge_mutex().unlock();
+    heap->emergencies.mutex.unlock();
     heap->control->mutex().unlock();
   }
   GateMutex().unlock();
@@ -128,6 +133,7 @@ void Collector::BeginAsChild() {
   for (CollectedHeap* heap : heaps_) {
     heap->served = heap->requested;
     heap->emergency = false;
+    heap->memory_only = true;
     heap->space->ShowAllSegments();
     // Threads that walked the slabs are gone and still counted in it.
     new (&heap->layout) std::shared_mutex;

@@ -24,7 +24,7 @@ class Collector {
 
   void Enter(CollectedHeap* heap);
   void Leave(CollectedHeap* heap);
-  CollectionReport Request(CollectedHeap* heap, bool emergency);
+  CollectionReport Request(CollectedHeap* heap, bool emergency, bool memory_only = false);
   void FillStats(CollectedHeap* heap, HeapStats* stats);
   void HoldForFork();
   void Release();
@@ -44,10 +44,14 @@ class Collector {
   static bool HasWorkNow();
   static bool HasAnyWork();
   bool Tick(Nanoseconds now);
-  CollectedHeap* NextRequest(uint64_t* ticket, bool* emergency);
-  void Serve(CollectedHeap* heap, uint64_t ticket, bool emergency);
-  CollectionReport ServeHere(CollectedHeap* heap, bool emergency,
-                             std::unique_lock<std::mutex>* lock);
+  struct Job {  // what requests want
+    uint64_t ticket = 0;
+    bool emergency = false;    // the memory back as well
+    bool memory_only = false;  // no collection
+  };
+  CollectedHeap* NextRequest(Job* job);
+  void Serve(CollectedHeap* heap, const Job& job);
+  CollectionReport ServeHere(CollectedHeap* heap, Job job, std::unique_lock<std::mutex>* lock);
   struct Outcome {
     CollectionReport report;
     bool incomplete = false;  // another one, at once, may find what this one kept

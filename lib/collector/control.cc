@@ -10,6 +10,7 @@
 #include "lib/collector/gate.h"
 #include "lib/object/finalizer.h"
 #include "lib/os/bell.h"
+#include "lib/os/fault.h"
 #include "lib/os/fork.h"
 
 namespace reef::collector {
@@ -252,6 +253,7 @@ void Control::End(CollectedHeap* heap, const CollectionReport& report) {
 }
 
 bool Control::ReserveKept(uint64_t count) {
+  if (os::IsFaultDue()) return false;
   const std::lock_guard<std::mutex> lock(mutex_);
   try {
     kept_.reserve(kept_.size() + count);

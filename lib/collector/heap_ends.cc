@@ -9,6 +9,7 @@
 #include "lib/collector/pacer.h"
 #include "lib/memory/heap_table.h"
 #include "lib/memory/thread_cache.h"
+#include "lib/os/fault.h"
 #include "lib/threads/rendezvous.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/slot.h"
@@ -32,12 +33,14 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
                                         FinalizerExecutor executor) {
   // The table of threads before the region, which takes what addresses there are.
   (void)internal::CurrentSlot();
+  if (os::IsFaultDue()) return nullptr;
   std::unique_ptr<CollectedHeap> heap(new (std::nothrow) CollectedHeap);
   if (heap == nullptr) return nullptr;
   heap->core = core;
   heap->options = options;
   heap->finalizer_executor = std::move(executor);
   try {
+    os::ThrowIfFaultDue();
     heap->control = std::make_shared<Control>(options);
   } catch (const std::bad_alloc&) {
     return nullptr;

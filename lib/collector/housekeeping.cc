@@ -8,6 +8,7 @@
 #include "lib/object/dying.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/os/fork.h"
 #include "lib/threads/hazard.h"
 #include "lib/threads/slot_registry.h"
@@ -52,13 +53,22 @@ bool SettleAll(Nanoseconds patience) {
   uint64_t settled = progress();
   // The batch that was waiting may have been gathered before, the one after it is gathered now.
   const uint64_t last_batch = object::CountReclaimed() + 2;
+  const uint64_t last_left = object::CountSurplusDone() + 2;
   bool reclaimed = false;
   os::Backoff backoff;
   for (;;) {
     const bool waiting = Settle();
     const bool in_hand = object::CountInHand() != 0;
-    if (!waiting && !in_hand) return true;
+    // Last: what was in hand may have been left by now. What others go on leaving is not waited
+    // for.
+    const bool surplus = object::CountSurplusDone() < last_left && object::DestroySurplus(slot);
+    if (!waiting && !in_hand && !surplus) return true;
     const Nanoseconds now = os::Now();
+    if (surplus && now - start < kChainPatience) {
+      // Its destructors may have made more of all the rest.
+      deadline = now + patience;
+      continue;
+    }
     // What this thread's own destructors have dropped, and so on along a list: as long as there is
     // progress, but not for ever.
     if (slot->pending_count != 0 || slot->retired.load(std::memory_order_relaxed) != nullptr) {
@@ -102,7 +112,7 @@ bool ReturnMemory(CollectedHeap* heap) {
     heap->space->TakeKeptEmpty(&heap->quarantine, &CacheOfOwner);
     if (heap->quarantine.count != 0) heap->quarantine_ticket = threads::TakeGraceTicket();
   }
-  if (heap->space->HasUnpurged()) Purge(heap, false);
+  if (heap->space->HasUnpurged()) Purge(heap, heap->space->IsAboveSoftLimit());
   return heap->quarantine.count != 0 || heap->space->HasEmpty() || heap->space->HasUnpurged();
 }
 

@@ -48,8 +48,8 @@ bool IsDue(const CollectedHeap& heap, Nanoseconds now) {
   const Nanoseconds since = now - pacing.ended;
   const Nanoseconds rest =
       pacing.duration * (100 - heap.options.cpu_percent) / heap.options.cpu_percent;
-  if (since >= rest && since > kQuietInterval) return true;
-  const uint64_t bytes = TracedBytes(*heap.space);
+  if (since >= rest && (since > kQuietInterval || heap.space->IsAboveSoftLimit())) return true;
+  const uint64_t bytes = PacedBytes(*heap.space);
   const uint64_t grown = bytes > pacing.traced_bytes ? bytes - pacing.traced_bytes : 0;
   const uint64_t goal = GrowthGoal(heap);
   if (grown <= goal) return false;
@@ -63,15 +63,20 @@ bool IsDue(const CollectedHeap& heap, Nanoseconds now) {
 }
 
 void NoteCollection(CollectedHeap* heap, const CollectionReport& report, uint64_t suspects_before,
-                    uint64_t bytes_before, bool again) {
+                    uint64_t bytes_before, bool again, uint64_t external_before) {
   Pacing& pacing = heap->pacing;
   pacing.suspects = suspects_before;
-  pacing.traced_bytes = TracedBytes(*heap->space);
+  pacing.traced_bytes = PacedBytes(*heap->space);
   pacing.due = again;
   pacing.ended = os::Now();
   pacing.duration = report.total_time;
   int percent = pacing.scaled_percent != 0 ? pacing.scaled_percent : heap->options.growth_percent;
-  const uint64_t yield = bytes_before == 0 ? 0 : report.bytes * 100 / bytes_before;
+  // Garbage gives its external bytes back as well; so does what was dropped meanwhile, which can
+  // only make the next collection come earlier.
+  const uint64_t external = heap->space->external_bytes();
+  const uint64_t freed =
+      report.bytes + (external_before > external ? external_before - external : 0);
+  const uint64_t yield = bytes_before == 0 ? 0 : freed * 100 / bytes_before;
   if (yield < 5) percent *= 2;
   if (yield > 30) percent /= 2;
   pacing.scaled_percent = std::clamp(percent, std::max(heap->options.growth_percent / 2, 1),

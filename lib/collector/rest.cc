@@ -4,6 +4,7 @@
 
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
+#include "lib/object/surplus.h"
 #include "lib/os/bell.h"
 
 namespace reef::collector {
@@ -14,7 +15,8 @@ bool (*g_has_request)() = nullptr;
 uint64_t g_left_over = 0;  // entries left over before the last rest
 
 bool HasUntriedWork() {
-  return g_has_request() || object::CountUntried() != 0 || object::CountLeftOver() > g_left_over;
+  return g_has_request() || object::HasSurplus() || object::CountUntried() != 0 ||
+         object::CountLeftOver() > g_left_over;
 }
 
 }  // namespace

@@ -32,6 +32,15 @@ HeapStats TakeStatistics(collector::CollectedHeap* heap) {
   stats.committed_bytes = heap->space->committed_bytes();
   stats.resident_bytes = heap->space->ResidentBytes();
   stats.reserved_bytes = heap->space->reserved_bytes();
+  stats.external_bytes = heap->space->external_bytes();
+  stats.uncollected_bytes += stats.external_bytes;
+  stats.soft_limit_bytes = heap->space->soft_bytes();
+  stats.max_bytes = heap->space->max_bytes();
+  {
+    const std::lock_guard<std::mutex> emergencies(heap->emergencies.mutex);
+    stats.emergencies = heap->emergencies.collections;
+    stats.emergencies_refused = heap->emergencies.refusals;
+  }
   stats.suspects = collector::CountSuspects();
   stats.pending_revocations = object::CountPending();
   stats.retired_bytes = object::RetiredBytes();

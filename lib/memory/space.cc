@@ -4,6 +4,7 @@
 #include <new>
 
 #include "lib/os/bell.h"
+#include "lib/os/fault.h"
 #include "lib/os/pages.h"
 
 namespace reef::internal {
@@ -20,6 +21,7 @@ using internal::kSegmentBytes;
 using internal::kSlabBytes;
 
 std::unique_ptr<Space> Space::Create(HeapCore* core, const SpaceOptions& options) {
+  if (os::IsFaultDue()) return nullptr;
   std::unique_ptr<Space> space(new (std::nothrow) Space(core));
   if (space == nullptr || !space->Initialise(options)) return nullptr;
   return space;
@@ -67,6 +69,8 @@ bool Space::Initialise(const SpaceOptions& options) {
   if (options.max_bytes != 0 && options.max_bytes / kSlabBytes < max_slabs_) {
     max_slabs_ = options.max_bytes / kSlabBytes;
   }
+  if (options.max_bytes != 0 && options.max_bytes < kNoHardLimit) hard_bytes_ = options.max_bytes;
+  soft_bytes_ = options.soft_bytes;
   huge_pages_ = options.huge_pages;
   core_->space = this;
   core_->base.store(reinterpret_cast<uintptr_t>(base_), std::memory_order_relaxed);

@@ -31,7 +31,8 @@ using internal::SlabKind;
 
 struct SpaceOptions {
   uint64_t reserve_bytes = uint64_t{64} << 30;
-  uint64_t max_bytes = 0;  // 0: what was reserved
+  uint64_t max_bytes = 0;   // the hard limit (limits.h); 0: what was reserved
+  uint64_t soft_bytes = 0;  // the soft one; 0: none
   bool huge_pages = true;
 };
 
@@ -65,6 +66,10 @@ class Space {
   // One block of its own slabs: its address (an object: of its header, which reads FREE).
   void* AllocateRun(SlabKind kind, size_t payload_bytes, size_t alignment);
   void FreeRun(internal::Slot* slot, Slab* slab);
+  // Memory elsewhere that objects of this heap own counts towards its limits. False beyond the hard
+  // one.
+  bool ChargeExternal(uint64_t bytes);
+  void UnchargeExternal(uint64_t bytes);
   // A hint for the collector thread that an available slab has become empty.
   void NoteEmpty();
   // The same of a slab that a thread keeps. It may have another layout already.
@@ -122,7 +127,10 @@ class Space {
     return committed_.load(std::memory_order_relaxed) * internal::kSlabBytes;
   }
   uint64_t reserved_bytes() const { return uint64_t{segments_} * internal::kSegmentBytes; }
+  uint64_t external_bytes() const { return external_.load(std::memory_order_relaxed); }
   uint64_t max_bytes() const { return max_slabs_ * internal::kSlabBytes; }
+  uint64_t soft_bytes() const { return soft_bytes_; }
+  bool IsAboveSoftLimit() const;
   uint64_t ResidentBytes() const;
   char* base() const { return base_; }
   HeapCore* core() const { return core_; }
@@ -140,9 +148,12 @@ class Space {
     return reinterpret_cast<Segment*>(base_ + size_t{index} * internal::kSegmentBytes);
   }
   static void DropWeakTable(Slab* slab);
-  // supply.cc
+  // limits.cc
+  static constexpr uint64_t kNoHardLimit = uint64_t{1} << 56;
+  bool HasRoom(uint64_t slabs) const;
   bool Charge(uint64_t slabs);
   void Uncharge(uint64_t slabs) { committed_.fetch_sub(slabs, std::memory_order_relaxed); }
+  // supply.cc
   Slab* ClaimRun(uint32_t slabs);
   Slab* ClaimIn(uint32_t segment, uint32_t slabs);
   bool OpenSegment();
@@ -166,6 +177,8 @@ class Space {
   char* base_ = nullptr;
   uint32_t segments_ = 0;
   uint64_t max_slabs_ = 0;
+  uint64_t hard_bytes_ = kNoHardLimit;  // slabs and external bytes together
+  uint64_t soft_bytes_ = 0;
   bool huge_pages_ = false;
   size_t table_bytes_ = 0;
   void* tables_ = nullptr;
@@ -176,9 +189,12 @@ class Space {
   Word* summary_ = nullptr;     // a bit per segment with free slabs; a hint, set after the fact
   Word* unused_ = nullptr;      // a bit per segment that no use has begun of
   std::atomic<SegmentUse>* use_ = nullptr;
-  std::atomic<uint32_t> high_{0};       // segments ever used
-  std::atomic<uint64_t> committed_{0};  // slabs in use, cached or dirty; relaxed, it only limits
-  std::mutex huge_mutex_;               // several whole segments at once
+  std::atomic<uint32_t> high_{0};  // segments ever used
+  // Slabs in use, cached or dirty, and external bytes. Raised sequentially consistent (limits.h),
+  // lowered relaxed: they only limit.
+  std::atomic<uint64_t> committed_{0};
+  std::atomic<uint64_t> external_{0};
+  std::mutex huge_mutex_;  // several whole segments at once
 
   SlabStack available_[internal::kKinds][internal::kClasses];
   // Freed runs by length, reusable at once for a run of the same length and kind (same layout).

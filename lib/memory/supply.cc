@@ -3,6 +3,7 @@
 
 #include "lib/memory/space.h"
 #include "lib/os/chaos.h"
+#include "lib/os/fault.h"
 #include "lib/os/pages.h"
 #include "reef/internal/check.h"
 #include "reef/internal/poison.h"
@@ -31,12 +32,6 @@ uint32_t FindRun(uint64_t bits, uint32_t count) {
 }
 
 }  // namespace
-
-bool Space::Charge(uint64_t slabs) {
-  if (committed_.fetch_add(slabs, std::memory_order_relaxed) + slabs <= max_slabs_) return true;
-  Uncharge(slabs);
-  return false;
-}
 
 void Space::ShowSegment(uint32_t segment) {
   summary_[segment / 64].fetch_or(uint64_t{1} << (segment % 64), std::memory_order_release);
@@ -115,6 +110,7 @@ void Space::PrepareSegment(uint32_t segment, SegmentUse use) {
 }
 
 bool Space::OpenSegment() {
+  if (os::IsFaultDue()) return false;
   for (uint32_t word = 0; word < (segments_ + 63) / 64; ++word) {
     uint64_t bits = unused_[word].load(std::memory_order_relaxed);
     for (; bits != 0; bits &= bits - 1) {
@@ -139,8 +135,7 @@ Slab* Space::ClaimRun(uint32_t slabs) {
         if (Slab* slab = ClaimIn(segment, slabs)) return slab;
       }
     }
-    if (committed_.load(std::memory_order_relaxed) + slabs > max_slabs_) return nullptr;
-    if (!OpenSegment()) return nullptr;
+    if (!HasRoom(slabs) || !OpenSegment()) return nullptr;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "lib/object/bias.h"
 #include "lib/object/dying.h"
 #include "lib/object/revocation.h"
+#include "lib/object/sole.h"
 #include "lib/object/subject.h"
 #include "lib/os/chaos.h"
 #include "reef/internal/edge.h"
@@ -98,6 +99,9 @@ bool IsUnique(uint64_t word, Kind kind) { return word == (kSharedInit | kMerged)
     const uint64_t next = word - unit;
     const bool merged = (word & kMerged) != 0;
     if (!merged && (word & kQueued) == 0 && (SharedExt(next) < 0 || SharedSum(next) < 0)) {
+      if (slot->claims_sole && word == kSharedInit && object::ClaimSole(header, kind)) {
+        return LocalZero(bracket, header);
+      }
       if (!TryQueue(header, &word, kind)) continue;
       CountAwayDeath(header);
       return object::Pend(slot, header);

@@ -1,11 +1,14 @@
 #include "lib/object/dying.h"
 
+#include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "lib/object/finalizer.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/object/subject.h"
+#include "lib/object/surplus.h"
 #include "lib/object/weak.h"
 #include "lib/os/chaos.h"
 #include "lib/threads/hazard.h"
@@ -72,17 +75,49 @@ REEF_INLINE void Destroy(Slot* slot, Header* header, uint64_t word) {
   if (RunDestructor(slot, header)) FreeObject(slot, header);
 }
 
-void DestroyAll(Slot* slot) {
-  for (Header *header = slot->dying.TakeAll(), *next; header != nullptr; header = next) {
+// Destroys `header`, what is linked from it, and what that drops, until `left`, which it counts
+// down, is 0. Returns the rest.
+REEF_INLINE Header* DestroyFrom(Slot* slot, Header* header, uint64_t* left) {
+  while (header != nullptr) {
     const uint64_t word = header->Shared(std::memory_order_relaxed);
-    next = Header::LinkOf(word);
     Destroy(slot, header, word);
     // Otherwise this thread would work on another thread's list from here on.
     REEF_DCHECK(internal::tls_slot == slot,
                 "the destructor of a managed object came back on another thread",
                 "a destructor must not switch to a fiber that another thread may resume");
     // What this destructor has dropped comes next, the first one first.
-    next = slot->dying.TakeAllBefore(next);
+    header = slot->dying.TakeAllBefore(Header::LinkOf(word));
+    if (--*left == 0) break;
+  }
+  return header;
+}
+
+// The same with the finalizers that are due, one after the other, each of which counts as an object
+// and comes when none is left to destroy.
+Header* DestroyAndFinalize(Slot* slot, Header* header, uint64_t* left) {
+  for (;;) {
+    header = DestroyFrom(slot, header, left);
+    if (*left == 0 || !RunNextFinalizer(slot)) return header;
+    header = slot->dying.TakeAll();
+    if (--*left == 0) return header;
+  }
+}
+
+// Goes on with `rest` where kLeastBudget objects were not all, or finalizers are due; `left` of
+// that number are left. Asks for the budget of the heap whose object is next, again and again,
+// because a worklist may mix heaps, and leaves what exceeds it to the collector thread.
+REEF_NOINLINE void DrainLong(Slot* slot, Header* rest, uint64_t left) {
+  constexpr uint64_t kStep = 4096;
+  const bool may_leave = CanLeaveSurplus();
+  uint64_t done = kLeastBudget - left;
+  while (rest != nullptr || slot->first_finalizer != nullptr) {
+    const Header* next = rest != nullptr ? rest : slot->first_finalizer;
+    const uint64_t budget = may_leave ? internal::SegmentOf(next)->core->drop_budget : 0;
+    if (budget != 0 && done >= budget) return LeaveSurplus(slot, rest);
+    const uint64_t step = budget == 0 ? kStep : std::min(kStep, budget - done);
+    left = step;
+    rest = DestroyAndFinalize(slot, rest, &left);
+    done += step - left;
   }
 }
 
@@ -93,17 +128,41 @@ void PushDying(Slot* slot, Header* header) {
   slot->dying.Append(header);
 }
 
-void DrainList(Slot* slot) {
-  slot->draining = true;
-  do {
-    DestroyAll(slot);
-  } while (REEF_UNLIKELY(slot->first_finalizer != nullptr) && RunNextFinalizer(slot));
+void EndDrain(Slot* slot) {
   slot->draining = false;
+  // After what was too much has been left: who finds nothing in hand sees it.
   if (REEF_UNLIKELY(slot->in_hand_due != 0)) {
     g_in_hand.fetch_sub(slot->in_hand_due, std::memory_order_release);
     slot->in_hand -= slot->in_hand_due;
     slot->in_hand_due = 0;
   }
+}
+
+void DrainList(Slot* slot) {
+  slot->draining = true;
+  uint64_t left = kLeastBudget;
+  Header* rest = DestroyFrom(slot, slot->dying.TakeAll(), &left);
+  if (REEF_UNLIKELY(rest != nullptr || slot->first_finalizer != nullptr)) {
+    DrainLong(slot, rest, left);
+  }
+  EndDrain(slot);
+}
+
+Surplus DestroySome(Slot* slot, Surplus surplus, uint64_t most) {
+  slot->draining = true;
+  for (;;) {
+    surplus.dead = DestroyAndFinalize(slot, surplus.dead, &most);
+    Header* due = surplus.due;
+    if (most == 0 || due == nullptr) break;
+    surplus.due = FinalizerLink(due);
+    QueueFinalizer(slot, due);
+  }
+  if (slot->first_finalizer != nullptr) {
+    FinalizerLink(slot->last_finalizer) = surplus.due;
+    surplus.due = std::exchange(slot->first_finalizer, nullptr);
+  }
+  EndDrain(slot);
+  return surplus;
 }
 
 InHand::InHand(Slot* slot) : slot_(slot) {

@@ -8,6 +8,10 @@
 // Beginning a traced object's destructor is a bracket of its own: {read the mode; store DESTROYING;
 // if a collection is armed: look into the markers' batches; found: hand over}. The mode read when
 // the count dropped must not be reused: a collection may have armed since.
+//
+// Finalizers that fall due run between the objects (finalizer.h). A drain that goes on for long
+// asks for the budget of the heap whose object comes next, and leaves the rest to the collector
+// thread when it is spent (surplus.h).
 #ifndef REEF_LIB_OBJECT_DYING_H_
 #define REEF_LIB_OBJECT_DYING_H_
 
@@ -26,6 +30,11 @@ void DrainList(Slot* slot);
 inline void Drain(Slot* slot) {
   if (!slot->draining) DrainList(slot);
 }
+// Ends what began by setting `draining`, with nothing left on the slot's lists.
+void EndDrain(Slot* slot);
+// No budget is smaller: as many objects are destroyed before a drain asks for one.
+inline constexpr uint64_t kLeastBudget = 64;
+
 // Work that a thread has taken off a list which others look at, and has not finished: it is counted
 // as waiting work until it is done, or, where the thread is draining already, until that drain
 // ends.

@@ -95,18 +95,26 @@ Header* Merge(const Bracket& bracket, Header* header, uint32_t local) {
   }
 }
 
+// Whether the displaced owner stands in the middle of an operation on the object. Behind a failed
+// claim (sole.h) that may be anyone.
+bool IsBusy(Owner owner, const Header* header) {
+  if (owner != kClaimed) {
+    return threads::SlotOfOwner(owner)->busy.load(std::memory_order_acquire) == header;
+  }
+  bool busy = false;
+  threads::ForEachSlot([&](const Slot& slot) {
+    busy = busy || slot.busy.load(std::memory_order_acquire) == header;
+  });
+  return busy;
+}
+
 // True if an object that its owner gave up is merged, or nobody is left to merge it: its LocalZero
 // was cut off by a fork. LocalZero announces itself: that the owner was given up says that the
 // announcement is visible, and who finds it gone then finds MERGED, if there was somebody to set
 // it.
 bool HasMerged(const Header* header) {
   if ((header->Shared(std::memory_order_acquire) & kMerged) != 0) return true;
-  if (REEF_LIKELY(!threads::AnyLost())) return false;
-  bool busy = false;
-  threads::ForEachSlot([&](const Slot& slot) {
-    busy = busy || slot.busy.load(std::memory_order_acquire) == header;
-  });
-  return !busy;
+  return REEF_UNLIKELY(threads::AnyLost()) && !IsBusy(kClaimed, header);
 }
 
 // Steps 3 and 4. False if the entry must stay pending.
@@ -114,8 +122,7 @@ bool Settle(Slot* slot, Entry* entry) {
   Header* due = nullptr;
   Header* header = entry->header;
   if (entry->owner != kNobody) {
-    const Slot* owner = threads::SlotOfOwner(entry->owner);
-    const bool busy = owner->busy.load(std::memory_order_acquire) == header;
+    const bool busy = IsBusy(entry->owner, header);
     REEF_CHAOS_POINT("busy read, local not yet");
     const uint32_t local = header->Local(std::memory_order_acquire);
     if (OwnerOf(local) == kRevoking) {

@@ -6,6 +6,7 @@
 #include "lib/object/door.h"
 #include "lib/object/upgrade.h"
 #include "lib/os/chaos.h"
+#include "lib/os/fault.h"
 #include "reef/internal/poison.h"
 #include "reef/internal/slab.h"
 
@@ -42,7 +43,7 @@ WeakTable* MakePlace(const Header* header) {
   Slab* slab = internal::SlabOf(header);
   WeakTable* table = slab->weak_cells.load(std::memory_order_acquire);
   if (table == nullptr) {
-    auto* fresh = new (std::nothrow) WeakTable[slab->capacity]{};
+    auto* fresh = os::IsFaultDue() ? nullptr : new (std::nothrow) WeakTable[slab->capacity]{};
     if (fresh == nullptr) return nullptr;
     internal::ExpectNoLeak(fresh);
     if (slab->weak_cells.compare_exchange_strong(table, fresh, std::memory_order_acq_rel,

@@ -10,6 +10,7 @@
 #include "lib/object/finalizer.h"
 #include "lib/object/weak.h"
 #include "lib/os/chaos.h"
+#include "lib/os/fault.h"
 #include "reef/internal/poison.h"
 
 namespace reef::object {
@@ -119,6 +120,7 @@ WeakRecord* AddRecord(WeakCell* cell, std::function<void()> call) {
     record->state.store(WeakRecord::kArmed, std::memory_order_release);
     return record;
   }
+  os::ThrowIfFaultDue();
   record = new WeakRecord;
   ExpectNoLeak(record);
   record->call = std::move(call);

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 
+#include "lib/os/fault.h"
 #include "reef/internal/check.h"
 
 namespace reef::os {
 
 void* Reserve(size_t bytes, size_t alignment) {
+  if (IsFaultDue()) return nullptr;
   // Over-reserve by the alignment, then trim: there is no portable aligned mmap.
   const size_t slack = alignment > kPageBytes ? alignment : 0;
   if (bytes + slack < bytes) return nullptr;

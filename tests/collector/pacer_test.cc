@@ -118,5 +118,28 @@ TEST_F(PacerTest, CollectionRemembersWhatItLeft) {
   EXPECT_EQ(heap_.pacing.traced_bytes, TracedBytes(space()));
 }
 
+TEST_F(PacerTest, ExternalBytesAreGrowth) {
+  Suspect();
+  heap_.options.growth_bytes = 1000;
+  EXPECT_FALSE(DueIn(seconds(1)));
+  ASSERT_TRUE(heap_.space->ChargeExternal(1001));
+  EXPECT_TRUE(DueIn(seconds(1)));
+  Note(0, 0);
+  Suspect();
+  EXPECT_FALSE(DueIn(seconds(1)));
+  heap_.space->UnchargeExternal(1001);
+}
+
+TEST_F(PacerTest, ExternalBytesOfGarbageAreYield) {
+  heap_.options.growth_percent = 100;
+  // Found one byte of a hundred, and half of the external bytes went with it.
+  ASSERT_TRUE(heap_.space->ChargeExternal(500));
+  CollectionReport report;
+  report.bytes = 1;
+  NoteCollection(&heap_, report, CountSuspects(), 1100, false, 1000);
+  EXPECT_EQ(heap_.pacing.scaled_percent, 50);
+  heap_.space->UnchargeExternal(500);
+}
+
 }  // namespace
 }  // namespace reef::collector::test

@@ -62,13 +62,15 @@ HeapOptions With(const char* name, const char* value) {
 }
 
 TEST(OptionsTest, EveryFieldIsInTheTable) {
-  constexpr int kFunctions = 1;  // finalizer_executor: nothing that an environment could say
+  constexpr int kFunctions = 2;  // on_limit and finalizer_executor: no environment can say them
   EXPECT_EQ(CountOptions() + kFunctions, CountFields<HeapOptions>());
 }
 
 TEST(OptionsTest, EachVariableSetsItsField) {
   EXPECT_EQ(With("REEF_RESERVE_BYTES", "1073741824").reserve_bytes, uint64_t{1} << 30);
   EXPECT_EQ(With("REEF_MAX_BYTES", "64M").max_bytes, uint64_t{64} << 20);
+  EXPECT_EQ(With("REEF_SOFT_LIMIT_BYTES", "32M").soft_limit_bytes, uint64_t{32} << 20);
+  EXPECT_FALSE(With("REEF_RESPECT_CGROUP", "no").respect_cgroup);
   EXPECT_FALSE(With("REEF_HUGE_PAGES", "0").huge_pages);
   EXPECT_FALSE(With("REEF_AUTOMATIC_COLLECTION", "off").automatic_collection);
   EXPECT_TRUE(With("REEF_AUTOMATIC_COLLECTION", "yes").automatic_collection);
@@ -76,6 +78,7 @@ TEST(OptionsTest, EachVariableSetsItsField) {
   EXPECT_EQ(With("REEF_GROWTH_BYTES", "4k").growth_bytes, 4096u);
   EXPECT_EQ(With("REEF_COLLECTOR_CPU_PERCENT", "7").collector_cpu_percent, 7);
   EXPECT_EQ(With("REEF_MARKER_THREADS", "16").marker_threads, 16);
+  EXPECT_EQ(With("REEF_DROP_BUDGET", "1000").drop_budget, 1000u);
   EXPECT_EQ(With("REEF_DEBUG", "print_garbage,keep_garbage").debug,
             (DebugFlags{.print_garbage = true, .keep_garbage = true}));
   EXPECT_EQ(With("REEF_DEBUG", "").debug, DebugFlags());
@@ -122,6 +125,8 @@ TEST(OptionsTest, MalformedValuesAreNamed) {
   }
   EXPECT_EQ(ErrorOf("REEF_MARKER_THREADS", "two"),
             "environment variable REEF_MARKER_THREADS must be a whole number, not \"two\"");
+  EXPECT_EQ(ErrorOf("REEF_DROP_BUDGET", "1K"),
+            "environment variable REEF_DROP_BUDGET must be a whole number, not \"1K\"");
   EXPECT_EQ(ErrorOf("REEF_HUGE_PAGES", "2"),
             "environment variable REEF_HUGE_PAGES must be 0 or 1 (or off, on), not \"2\"");
   EXPECT_EQ(ErrorOf("REEF_DEBUG", "print_statistics,loud"),
@@ -141,6 +146,14 @@ TEST(OptionsTest, ValuesOutOfRangeAreNamed) {
   EXPECT_EQ(ErrorOf("REEF_MAX_BYTES", "4096"),
             "environment variable REEF_MAX_BYTES must be 0 or at least 1 MiB, not \"4096\"");
   EXPECT_EQ(ErrorOf("REEF_MAX_BYTES", "0"), "ok");
+  EXPECT_EQ(ErrorOf("REEF_SOFT_LIMIT_BYTES", "4096"),
+            "environment variable REEF_SOFT_LIMIT_BYTES must be 0 or at least 1 MiB, not \"4096\"");
+  const Variable hard("REEF_MAX_BYTES", "2M");
+  EXPECT_EQ(ErrorOf("REEF_SOFT_LIMIT_BYTES", "2M"), "ok");
+  EXPECT_EQ(ErrorOf("REEF_SOFT_LIMIT_BYTES", "3M"),
+            "HeapOptions::soft_limit_bytes, 3145728, is above max_bytes, 2097152");
+  EXPECT_EQ(ErrorOf("REEF_DROP_BUDGET", "63"),
+            "environment variable REEF_DROP_BUDGET must be 0 or at least 64, not \"63\"");
   EXPECT_EQ(ErrorOf("REEF_RESERVE_BYTES", "65T"),
             "environment variable REEF_RESERVE_BYTES must be 1 byte to 64 TiB, not \"65T\"");
 }

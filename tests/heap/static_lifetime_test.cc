@@ -92,6 +92,26 @@ TEST(StaticLifetimeTest, StaticHeapReclaimsItsCyclesAndWhatIsRetiredAtExit) {
   EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "^published dies\ncycle dies\n$");
 }
 
+TEST(StaticLifetimeTest, WhatDropsHaveLeftIsDestroyedBeforeStaticHeapsEnd) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto child = [] {
+    static std::unique_ptr<Heap> heap;
+    HeapOptions options = test::QuietOptions();
+    options.drop_budget = 64;
+    heap = test::NewHeap(options);
+    Ref<Silent> list;
+    for (int i = 0; i < 100'000; ++i) {
+      Ref<Silent> next = heap->Make<Silent>();
+      next->next = std::move(list);
+      list = std::move(next);
+    }
+    list.Reset();
+    heap->Make<Speaker>("last").DropLater();
+    std::exit(0);
+  };
+  EXPECT_EXIT(child(), ::testing::ExitedWithCode(0), "^last dies\n$");
+}
+
 TEST(StaticLifetimeTest, ThreadsMayOutliveMain) {
   const auto child = [] {
     std::promise<void> running;

@@ -35,6 +35,12 @@
  *   EXT_RULE_ONLY    a drop queues only when shared.ext would go negative
  *   DOWN_FIRST       a conversion counts the old kind down before the new kind up
  *   BLIND_ZERO       LocalZero destroys without looking at shared
+ *
+ * With CLAIM, Other claims what it drops if it is the sole reference (lib/object/sole.h), and may
+ * lend a Ref to Owner, who copies it while Other waits to have it back. Mutations of that:
+ *   CLAIM_BLIND      the claimant does not look at shared
+ *   CLAIM_LOCAL_LAST the claimant looks at shared before it takes local, and not afterwards
+ *   CLAIM_REVOKING   the claimant leaves the mark of a revoker, which another then takes for its own
  */
 #ifndef OWNER_OPS
 #define OWNER_OPS 2
@@ -48,6 +54,7 @@
 #define NOBODY 0
 #define OWNER 1
 #define REVOKING 2
+#define CLAIMED 3
 
 #define NONE 0
 #define EXT 1
@@ -66,6 +73,7 @@ bool merged, queued, dead, freed;
 byte owner_ext, owner_heap, other_ext, other_heap, sent_ext, sent_heap;
 bool pending;
 bool owner_done, other_done;
+byte lent;                            /* a Ref of Other's, to Owner: 1 offered, 2 taken */
 
 #define EXT_REFS (owner_ext + other_ext + sent_ext)
 #define HEAP_REFS (owner_heap + other_heap + sent_heap)
@@ -74,7 +82,7 @@ bool owner_done, other_done;
 #define INITIAL (shared_ext == 0 && shared_heap == 0 && !merged && !queued && !dead)
 
 /* ---- The owner's store buffer ---- */
-mtype = { BUSY, LOCAL, SEND, DIE };
+mtype = { BUSY, LOCAL, SEND, DIE, RETURN };
 chan buffer = [DEPTH] of { mtype, byte, byte, byte };
 byte buffered_locals;                 /* store-to-load forwarding of local */
 byte newest_owner, newest_ext, newest_heap;
@@ -99,6 +107,7 @@ inline drain_one() {
      :: else -> sent_heap--; other_heap++
      fi
   :: what == DIE -> die()
+  :: what == RETURN -> lent = 0
   fi;
   v1 = 0; v2 = 0; v3 = 0; what = BUSY
 }
@@ -259,10 +268,13 @@ inline owner_down() {
 proctype Owner() {
   mtype what = BUSY;
   byte v1, v2, v3, lo, le, lh, n, up, down;
-  bool alone, zero, sole;
+  bool alone, zero, sole, borrowed;
   do
   :: atomic {
        if
+#ifdef CLAIM
+       :: n < OWNER_OPS && lent == 1 -> lent = 2; up = EXT; borrowed = true
+#endif
        :: n < OWNER_OPS && owner_ext > 0 -> up = EXT                    /* copy */
        :: n < OWNER_OPS && owner_ext > 0 -> up = HEAP; down = EXT       /* Ref into edge */
        :: n < OWNER_OPS && owner_heap > 0 -> up = EXT; down = HEAP      /* edge into Ref */
@@ -295,6 +307,10 @@ proctype Owner() {
      :: else
      fi;
 #endif
+     if
+     :: borrowed -> put(RETURN, 0, 0, 0); borrowed = false
+     :: else
+     fi;
      up = NONE;
      down = NONE
   od;
@@ -320,6 +336,49 @@ inline other_up() {
   }
 }
 
+#ifdef CLAIM_REVOKING
+#define CLAIM_MARK REVOKING
+#else
+#define CLAIM_MARK CLAIMED
+#endif
+#define SOLE_LOCAL(kind) (kind == EXT -> local_ext == 1 && local_heap == 0 \
+                                      : local_ext == 0 && local_heap == 1)
+
+/* ends with `claimed` if the object has died by it */
+inline claim(kind) {
+#ifdef CLAIM_LOCAL_LAST
+  atomic { assert(!freed); claimed = INITIAL };
+#else
+  claimed = true;
+#endif
+  atomic {                                              /* (1) {owner,1} -> {CLAIMED,1} */
+    assert(!freed);
+    claimed = claimed && local_owner == OWNER && SOLE_LOCAL(kind);
+    if
+    :: claimed -> local_owner = CLAIM_MARK
+    :: else
+    fi
+  };
+#if !defined(CLAIM_BLIND) && !defined(CLAIM_LOCAL_LAST)
+  atomic {                                              /* (2) */
+    if
+    :: claimed -> assert(!freed); claimed = INITIAL
+    :: else
+    fi
+  };
+#endif
+  atomic {                       /* (3); to need it takes a third thread, which lends and drops */
+    if
+    :: claimed -> assert(!freed); claimed = (local_owner == CLAIM_MARK && SOLE_LOCAL(kind))
+    :: else
+    fi
+  };
+  if
+  :: claimed -> die()
+  :: else
+  fi
+}
+
 inline other_down() {
   atomic {
     if
@@ -327,14 +386,27 @@ inline other_down() {
     :: else -> other_heap--
     fi
   };
-  sub_shared(down, false)
+#ifdef CLAIM
+  claim(down);
+#endif
+  if
+  :: claimed -> claimed = false
+  :: else -> sub_shared(down, false)
+  fi
 }
 
 proctype Other() {
   mtype what = BUSY;
   byte v1, v2, v3, n, up, down;
-  bool zero, sole;
+  bool zero, sole, claimed;
   do
+#ifdef CLAIM
+  :: atomic { n < OTHER_OPS && other_ext > 0 && !owner_done -> n++; lent = 1 };
+     if
+     :: lent == 0
+     :: atomic { owner_done && lent == 1 -> lent = 0 }
+     fi
+#endif
   :: atomic {
        if
        :: n < OTHER_OPS && other_ext > 0 -> up = EXT
@@ -396,7 +468,7 @@ proctype Revoker() {
        assert(!freed);
        claimed = (local_owner != NOBODY);
        if
-       :: local_owner == OWNER -> local_owner = REVOKING
+       :: local_owner == OWNER || local_owner == CLAIMED -> local_owner = REVOKING
        :: else
        fi;
        seen_ext = local_ext; seen_heap = local_heap

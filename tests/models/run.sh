@@ -27,6 +27,10 @@ count|fail|-DSUM_RULE_ONLY
 count|fail|-DEXT_RULE_ONLY
 count|fail|-DDOWN_FIRST
 count|fail|-DBLIND_ZERO
+count|pass|-DCLAIM
+count|fail|-DCLAIM -DCLAIM_BLIND
+count|fail|-DCLAIM -DCLAIM_LOCAL_LAST
+count|fail|-DCLAIM -DCLAIM_REVOKING
 roots|pass|-DOPS0=1 -DOPS1=1
 roots|pass|-DOPS0=1 -DOPS1=1 -DNO_LOG_COPY
 roots|pass|-DCASE=4 -DOPS0=2 -DOPS1=0 -DNO_LOG_COPY

@@ -40,6 +40,9 @@ void IncrementSharedSlow(Header* header, Kind kind);
 void DropLastExt(Slot* slot, Header* header);
 // ... and any other. `local` was read just now.
 void DropExtSlow(const Slot* slot, Header* header, uint32_t local);
+// Drops a root without running destructors: what dies by it is left to the collector thread
+// (lib/object/surplus.cc).
+void DropExtLater(Header* header);
 // Empties an edge that points to `header`: its bracket, and what is due after it.
 void DropEdge(std::atomic<void*>* edge, Header* header);
 // The same for any edge, by the full rule.

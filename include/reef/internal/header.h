@@ -48,6 +48,7 @@ enum class Stage : uint8_t {
 using Owner = uint32_t;
 inline constexpr Owner kNobody = 0;
 inline constexpr Owner kMaxOwner = 4092;
+inline constexpr Owner kClaimed = 4093;  // by who dropped the sole reference (lib/object/sole.h)
 inline constexpr Owner kRevoking = 4094;
 inline constexpr Owner kUnbiased = 4095;  // what a thread without a number calls itself
 

@@ -139,6 +139,7 @@ struct HeapCore {
   std::atomic<uint8_t> black{1};
   std::atomic<uintptr_t> base{0};  // of the region; constant while `bytes` is not 0
   std::atomic<uint64_t> bytes{0};  // release when the base is set
+  uint64_t drop_budget = 0;        // HeapOptions::drop_budget; constant during the heap's life
   void* space = nullptr;           // reef::memory::Space
   void* collected = nullptr;       // reef::collector::CollectedHeap
   // reef::FinalizerExecutor, null: finalizers run where they fall due. Constant while there are

@@ -107,8 +107,9 @@ struct alignas(4096) Slot {
   // What `local` says of an object biased to this thread, with one root counted; and kBornUnbiased
   // if nothing is.
   uint64_t birth = kBornUnbiased | (uint64_t{kUnbiased} << kOwnerShift) | kLocalExt;
-  bool fenced = false;    // no membarrier: brackets and scopes fence themselves
-  bool draining = false;  // the dying worklist is being worked off
+  bool fenced = false;       // no membarrier: brackets and scopes fence themselves
+  bool draining = false;     // the dying worklist is being worked off
+  bool claims_sole = false;  // see lib/object/sole.h
   uint32_t index = kNoSlot;
   // What Slab::owner says of this thread's slabs: index + 1, and kSlabOwnerLife for each time that
   // a fork has cut off the slot's thread.

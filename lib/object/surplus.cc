@@ -1,0 +1,114 @@
+#include "lib/object/surplus.h"
+
+#include <atomic>
+#include <utility>
+
+#include "lib/object/dying.h"
+#include "lib/object/finalizer.h"
+#include "lib/object/revocation.h"
+#include "lib/os/bell.h"
+#include "lib/os/chaos.h"
+#include "lib/os/fork.h"
+#include "reef/internal/count.h"
+
+namespace reef::object {
+namespace {
+
+// Objects of one slice: some hundred microseconds' worth of short destructors, so that the
+// collector thread sees requests and pending drops in between.
+constexpr uint64_t kSlice = 4096;
+
+constinit thread_local bool t_is_finisher = false;
+// Relaxed: who reads an old `true` leaves objects that nobody will destroy, at the process's end.
+std::atomic<bool> g_admitted{false};
+// Sequentially consistent when left (the bell's contract; release: the links are written), acquire
+// when taken: the dropping thread's last uses come before the destructors.
+std::atomic<Header*> g_left_dead{nullptr};
+std::atomic<Header*> g_left_due{nullptr};
+Surplus g_taken;                  // finisher only: not yet destroyed
+std::atomic<uint64_t> g_done{0};  // batches that have been; relaxed, its writer asks
+
+// Pushes a chain on one of the lists; `link` makes its last object lead to what is there.
+template <typename Link>
+void Push(std::atomic<Header*>* list, Header* first, Link link) {
+  Header* head = list->load(std::memory_order_relaxed);
+  do {
+    link(head);
+    REEF_CHAOS_POINT("surplus linked, not yet left");
+  } while (!list->compare_exchange_weak(head, first, std::memory_order_seq_cst,
+                                        std::memory_order_relaxed));
+}
+
+}  // namespace
+
+void ActAsFinisher(bool acts) {
+  t_is_finisher = acts;
+  // What others left is biased to them, object after object along a list.
+  internal::CurrentSlot()->claims_sole = acts;
+}
+
+void AdmitSurplus() { g_admitted.store(true, std::memory_order_relaxed); }
+
+void RefuseSurplus() { g_admitted.store(false, std::memory_order_relaxed); }
+
+bool CanLeaveSurplus() { return !t_is_finisher && g_admitted.load(std::memory_order_relaxed); }
+
+void LeaveSurplus(Slot* slot, Header* dead) {
+  if (Header* last = dead) {
+    while (Header* next = last->Link()) last = next;
+    Push(&g_left_dead, dead, [last](Header* head) { last->SetLink(head); });
+  }
+  if (Header* due = std::exchange(slot->first_finalizer, nullptr)) {
+    Push(&g_left_due, due, [slot](Header* head) { FinalizerLink(slot->last_finalizer) = head; });
+  }
+  os::RingBell();
+  os::StartAbsentCollector();
+}
+
+bool DestroySurplus(Slot* slot) {
+  if (!t_is_finisher) return false;
+  if (g_taken.empty()) {
+    g_taken.dead = g_left_dead.exchange(nullptr, std::memory_order_acquire);
+    g_taken.due = g_left_due.exchange(nullptr, std::memory_order_acquire);
+  }
+  if (g_taken.empty()) return false;
+  Surplus slice = std::exchange(g_taken, {});
+  {
+    const os::ForkWindow window;
+    slice = DestroySome(slot, slice, kSlice);
+  }
+  g_taken = slice;
+  if (g_taken.empty()) g_done.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+uint64_t CountSurplusDone() { return g_done.load(std::memory_order_relaxed); }
+
+bool HasSurplus() {
+  return !g_taken.empty() || g_left_dead.load(std::memory_order_acquire) != nullptr ||
+         g_left_due.load(std::memory_order_acquire) != nullptr;
+}
+
+}  // namespace reef::object
+
+namespace reef::internal {
+
+void DropExtLater(Header* header) {
+  Slot* slot = CurrentSlot();
+  Header* due = nullptr;
+  {
+    const Bracket bracket(slot);
+    due = DecrementInBracket(bracket, header, Kind::kExt);
+  }
+  if (due == nullptr) return;
+  if (slot->draining || !object::CanLeaveSurplus()) return Die(slot, due);
+  // As in a drain: what dies here is listed, and then left as a whole.
+  slot->draining = true;
+  Die(slot, due);
+  if (!slot->dying.empty() || slot->first_finalizer != nullptr) {
+    object::LeaveSurplus(slot, slot->dying.TakeAll());
+  }
+  object::EndDrain(slot);
+}
+
+}  // namespace reef::internal
