@@ -9,7 +9,6 @@
 
 #include "lib/collector/gate.h"
 #include "lib/object/finalizer.h"
-#include "lib/os/fault.h"
 #include "lib/os/bell.h"
 #include "lib/os/fault.h"
 
