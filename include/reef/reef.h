@@ -5,6 +5,7 @@
 #include "reef/any_ref.h"
 #include "reef/atomic.h"
 #include "reef/atomic_marked.h"
+#include "reef/atomic_weak.h"
 #include "reef/control.h"
 #include "reef/drive.h"
 #include "reef/error.h"
