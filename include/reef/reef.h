@@ -20,6 +20,7 @@
 #include "reef/vector.h"
 #include "reef/weak.h"
 #include "reef/weak_finalizer.h"
+#include "reef/weak_key_map.h"
 #include "reef/weak_map.h"
 
 #endif  // REEF_REEF_H_
