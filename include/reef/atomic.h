@@ -25,6 +25,11 @@
 // a peeked pointer are wait-free but for the counts of the targets (compare-exchange loops, where
 // they are shared).
 //
+// Wrong calls: a pointer that is given to TryRef or to a comparison as peeked must have been shown
+// by Peek in a scope of this thread that is open still, or be null; Reef cannot tell. An
+// AtomicMember outside a managed object, or with a target in another heap: checked builds abort
+// when it is stored. A Ref that was moved from is empty, and stored as null.
+//
 // CompareExchangeWeak is for loops, as std::atomic's. Here it does what CompareExchange does: an
 // attempt counts the desired target up and, if it fails, down again, which costs more than any
 // exchange that is repeated inside. It exists so that code written for std::atomic, and loops that

@@ -46,7 +46,8 @@ class FinalizerQueue {
       tasks_.push_back(std::move(task));
     };
   }
-  // Runs what was there when it was called, the oldest first; returns how many that were.
+  // Runs what was there when it was called, the oldest first; returns how many that were. A task
+  // may call it: that runs what has come since.
   size_t Drain() {
     std::deque<FinalizerTask> tasks;
     {
@@ -66,7 +67,8 @@ class FinalizerQueue {
   std::deque<FinalizerTask> tasks_;
 };
 
-// True if the object's Finalize has begun, or is queued, and was not re-armed since. O(1).
+// True if the object's Finalize has begun, or is queued, and was not re-armed since; of an empty
+// Ref false. Only for types with Finalize. O(1).
 template <typename T>
   requires internal::HasFinalize<T>
 bool IsFinalized(const Ref<T>& ref) noexcept {
@@ -74,7 +76,7 @@ bool IsFinalized(const Ref<T>& ref) noexcept {
 }
 
 // Lets Finalize run once more, for an object that was resurrected. Nothing changes if it has yet to
-// run. Any thread. O(1).
+// run, nor of an empty Ref. Any thread. O(1).
 template <typename T>
   requires internal::HasFinalize<T>
 void RearmFinalizer(const Ref<T>& ref) noexcept {

@@ -93,8 +93,8 @@ struct HeapOptions {
   int marker_threads = 1;
   // The most objects that the drop of one reference destroys before its statement ends, a finalizer
   // counting as one; the collector thread does the rest. 0: no limit; otherwise at least 64. What
-  // other drops of the same statement destroy (a vector's elements, drops that waited for a bias) is
-  // counted apart.
+  // other drops of the same statement destroy (a vector's elements, drops that waited for a bias)
+  // is counted apart.
   uint64_t drop_budget = 0;
   // Runs finalizers and weak callbacks; empty: they run where they fall due (reef/finalizer.h).
   FinalizerExecutor finalizer_executor = nullptr;

@@ -5,6 +5,7 @@
 #include "reef/any_ref.h"
 #include "reef/atomic.h"
 #include "reef/atomic_marked.h"
+#include "reef/atomic_weak.h"
 #include "reef/control.h"
 #include "reef/drive.h"
 #include "reef/error.h"
@@ -19,6 +20,7 @@
 #include "reef/vector.h"
 #include "reef/weak.h"
 #include "reef/weak_finalizer.h"
+#include "reef/weak_key_map.h"
 #include "reef/weak_map.h"
 
 #endif  // REEF_REEF_H_

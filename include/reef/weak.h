@@ -9,9 +9,12 @@
 // One pointer wide; may live anywhere, inside managed objects too (Trace does not visit it), and
 // outlive its heap. The object's memory is not kept: weak handles share a small cell.
 //
+// A handle that was moved from, or made of an empty Ref, is empty: its Lock is null. All functions
+// may be called of an empty handle.
+//
 // Thread safety: as Ref: different handles to one object from any threads, one handle object from
-// one thread at a time. Lock is lock-free and safe against the death of the object on any thread,
-// and against the collector.
+// one thread at a time (AtomicWeak is for several). Lock is lock-free and safe against the death of
+// the object on any thread, and against the collector.
 //
 // Null is final: once a Lock of the object has returned null, no Lock returns it again, and nobody
 // sees it alive. A Lock may revive an object that only a cycle, or nothing but its due finalizer,
@@ -35,6 +38,9 @@
 #include "reef/ref.h"
 
 namespace reef {
+
+template <typename T>
+class AtomicWeak;
 
 template <typename T>
 class Weak {
@@ -71,7 +77,7 @@ class Weak {
 
   // Of a managed object by its plain pointer, typically `this`. As Ref::FromManaged: somebody must
   // hold a reference to it; checked builds abort if it is not managed, or not LIVE: not in its
-  // constructor. In its destructor the handle is empty.
+  // constructor. In its destructor, and of null, the handle is empty.
   static Weak FromManaged(T* object) {
     Weak weak;
     if (object == nullptr) return weak;
@@ -112,8 +118,16 @@ class Weak {
 
  private:
   friend struct std::hash<Weak>;
+  friend class AtomicWeak<T>;
   static internal::WeakCell* CellOf(const T* object) {
     return object == nullptr ? nullptr : internal::AcquireCell(object);
+  }
+  // The cell with the handle on it, which the caller now owns, and the other way round.
+  internal::WeakCell* TakeCell() noexcept { return std::exchange(cell_, nullptr); }
+  static Weak FromCell(internal::WeakCell* cell) noexcept {
+    Weak weak;
+    weak.cell_ = cell;
+    return weak;
   }
 
   internal::WeakCell* cell_ = nullptr;
@@ -135,6 +149,15 @@ uint32_t WeakCount(const Ref<T>& ref) noexcept {
   return ref ? internal::CountHandles(internal::Header::Of(ref.get())) : 0;
 }
 
+// How many functions will be called when the object dies: those of WeakCallbacks, and of Finalizers
+// that are alive. (Which handles there are nobody knows: a Weak is a value, written down nowhere.
+// WeakCount counts them all.) A snapshot while other threads make and end such handles. Lock-free;
+// O(callbacks there were at once).
+template <typename T>
+uint32_t CallbackCount(const Ref<T>& ref) noexcept {
+  return ref ? internal::CountCallbacks(internal::Header::Of(ref.get())) : 0;
+}
+
 // A weak handle that has a function called when its object dies: after the weak handles have been
 // cleared, before the destructor; newest first. Once; and not at all if this handle ended before
 // the call started, or lies itself in an object that the same collection reclaims.
@@ -147,9 +170,12 @@ template <typename T>
 class WeakCallback {
  public:
   WeakCallback() noexcept = default;
-  // Throws OutOfMemory or std::bad_alloc. An empty Ref makes an empty handle.
+  // Throws OutOfMemory or std::bad_alloc. An empty Ref makes an empty handle. An empty function:
+  // checked builds abort; others make a handle that calls nothing.
   WeakCallback(const Ref<T>& ref, std::function<void()> function) {
     if (!ref) return;
+    REEF_DCHECK(function != nullptr, "a WeakCallback without a function",
+                "for a handle that has nothing to call use reef::Weak");
     internal::WeakCell* cell = internal::AcquireCell(ref.get());
     try {
       record_ = internal::AddRecord(cell, std::move(function));
@@ -162,9 +188,10 @@ class WeakCallback {
   WeakCallback(WeakCallback&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {
     NotePlace();
   }
+  // The former handle ends; moved to itself, a handle stays as it is.
   WeakCallback& operator=(WeakCallback&& other) noexcept {
-    WeakCallback old(std::move(*this));
-    record_ = std::exchange(other.record_, nullptr);
+    WeakCallback moved(std::move(other));
+    std::swap(record_, moved.record_);
     NotePlace();
     return *this;
   }
@@ -177,7 +204,8 @@ class WeakCallback {
     if (record_ == nullptr) return nullptr;
     return Ref<T>::FromOwned(static_cast<T*>(internal::LockCell(record_->cell)));
   }
-  // The function is not called any more, unless the call has started; the handle is empty.
+  // The function is not called any more, unless the call has started; the handle is empty, and a
+  // second Cancel does nothing. The function itself may call it.
   void Cancel() noexcept {
     if (record_ != nullptr) internal::CancelRecord(std::exchange(record_, nullptr));
   }
@@ -197,7 +225,8 @@ class WeakCallback {
 //   auto on_tick = reef::WeakFunction(view, &View::Redraw);
 //   bool called = on_tick(frame);
 //
-// Returns true if the object was alive; the function's result is dropped.
+// Returns true if the object was alive; the function's result is dropped. Of an empty Ref: always
+// false. `method` must be callable: a null pointer to a member is called as one.
 template <typename T, typename Method>
 auto WeakFunction(const Ref<T>& ref, Method method) {
   return [weak = Weak<T>(ref), method](auto&&... arguments) {

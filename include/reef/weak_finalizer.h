@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 
+#include "reef/internal/check.h"
 #include "reef/internal/weak_cell.h"
 #include "reef/ref.h"
 
@@ -26,19 +27,24 @@ struct FinalizerState;
 std::shared_ptr<FinalizerState> RegisterFinalizer(WeakCell* cell, std::function<void()> function);
 }  // namespace internal
 
-// Copies are handles to the same finalizer.
+// Copies are handles to the same finalizer. One that is not alive, was moved from, or is empty may
+// be asked and told anything: it does nothing, and says so.
 class Finalizer {
  public:
   Finalizer() = default;
   // Throws OutOfMemory or std::bad_alloc: then nothing has happened. An empty Ref makes one that is
-  // not alive.
+  // not alive; so does an empty function, but that checked builds abort.
   template <typename T>
   Finalizer(const Ref<T>& object, const std::function<void()>& function) {
     if (!object) return;
+    REEF_DCHECK(function != nullptr, "a Finalizer without a function",
+                "give it something to do when its object dies");
+    if (!function) return;
     state_ = internal::RegisterFinalizer(internal::AcquireCell(object.get()), function);
   }
 
-  // Calls the function now, if it is alive; true if it did. Passes on what it throws.
+  // Calls the function now, if it is alive; true if it did. Passes on what it throws. False inside
+  // the function itself: it is not alive any more.
   bool operator()();
   // It is not called any more. Returns the function, or an empty one if it was not alive.
   std::function<void()> Detach();

@@ -10,8 +10,10 @@
 // destroyed or visited: so user code that the container calls may use it again.
 //
 // Dead entries are never seen; their memory goes at a later insertion into the same shard
-// (amortised O(1)), or by Prune. Iteration is over what was alive when a shard was copied, each
-// entry held by a Ref meanwhile. Follows Python's WeakValueDictionary and WeakSet.
+// (amortised O(1)), or by Prune. What Hash and Equal throw is passed on, and nothing has changed;
+// they are called under the shard's mutex, so they must not use the container. Iteration is over
+// what was alive when a shard was copied, each entry held by a Ref meanwhile. Follows Python's
+// WeakValueDictionary and WeakSet.
 #ifndef REEF_WEAK_MAP_H_
 #define REEF_WEAK_MAP_H_
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/object/hidden_edge.h"
 #include "lib/os/chaos.h"
 #include "reef/internal/marked_word.h"
 #include "reef/internal/slab.h"
@@ -98,13 +99,14 @@ void Marker::TraceObject(Header* header) {
     case Stage::kLive:
     case Stage::kDying:
       internal::TypeInfoOf(header)->trace(header->Payload(), stack_);
-      return;
+      break;
     case Stage::kBuilding:
     case Stage::kDestroying:
       conservative_ = true;
       ScanPayload(header);
-      return;
+      break;
   }
+  object::VisitHiddenEdge(header, stack_);
 }
 
 // Reads memory that a constructor or destructor may be writing: not instrumented. A torn or stale

@@ -2,6 +2,7 @@
 
 #include "lib/memory/thread_cache.h"
 #include "lib/object/dying.h"
+#include "lib/object/hidden_edge.h"
 #include "lib/object/revocation.h"
 #include "lib/os/chaos.h"
 #include "lib/os/fork.h"
@@ -129,6 +130,7 @@ void ClearGarbage(const Space& space, uint8_t black, Slot* slot, void (*poll)())
     ForEachBlock(slab, [&](Header* header) {
       if (!IsCondemned(header, black)) return;
       internal::TypeInfoOf(header)->trace(header->Payload(), visitor);
+      object::VisitHiddenEdge(header, visitor);
     });
     slot->draining = false;
   });

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 
 #include "lib/collector/collected_heap.h"
+#include "lib/object/hidden_edge.h"
 #include "lib/object/weak.h"
 #include "reef/internal/marked_word.h"
 #include "reef/internal/type_info.h"
@@ -83,6 +84,7 @@ class Verification : public Visitor {
         Report(header, "at rest in stage ", static_cast<int>(stage));
       } else if (internal::IsTraced(slab.kind)) {
         internal::TypeInfoOf(header)->trace(header->Payload(), *this);
+        object::VisitHiddenEdge(header, *this);
       }
     });
     if (live != Space::UsedBlocks(slab) && violations_.size() < kMaxViolations) {

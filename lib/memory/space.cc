@@ -87,6 +87,8 @@ Space::~Space() {
 void Space::DropWeakTable(Slab* slab) {
   // All objects of the slab are dead, so all of its places are empty. Relaxed: as the whole layout.
   delete[] slab->weak_cells.exchange(nullptr, std::memory_order_relaxed);
+  ::operator delete(
+      static_cast<void*>(slab->hidden_edges.exchange(nullptr, std::memory_order_relaxed)));
 }
 
 void Space::NoteEmpty() {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/object/finalizer.h"
+#include "lib/object/hidden_edge.h"
 #include "lib/object/retired.h"
 #include "lib/object/revocation.h"
 #include "lib/object/subject.h"
@@ -64,6 +65,7 @@ REEF_NOINLINE void DestroyWithCell(Slot* slot, Header* header) {
   }
   EndWeak(header);
   if (!RunDestructor(slot, header)) return;
+  EndHiddenEdge(header);
   header->SetStage(Stage::kFree);
   internal::PoisonBlock(header);
   Retire(slot, header);
@@ -225,6 +227,7 @@ void FreeUnborn(Header* header) {
     header->SetLocal(0);
     header->SetShared(kSharedInit | kMerged | kDead | kWeak);
     object::EndWeak(header);
+    object::EndHiddenEdge(header);
     header->SetStage(Stage::kFree);
     object::Retire(slot, header);
     return;

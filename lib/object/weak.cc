@@ -18,24 +18,18 @@ using internal::HeapCore;
 using internal::Slab;
 using internal::WeakTable;
 
-size_t PlaceOf(const Slab* slab, const Header* header) {
-  if (slab->run_slabs != 0) return 0;
-  const char* first = internal::SlabBase(slab) + slab->first;
-  return static_cast<size_t>(reinterpret_cast<const char*>(header) - first) / slab->block_bytes;
-}
-
 // The object's place in its slab's table; null if the slab has none.
 WeakTable* PlaceIn(const Header* header) {
   const Slab* slab = internal::SlabOf(header);
   WeakTable* table = slab->weak_cells.load(std::memory_order_acquire);
-  return table == nullptr ? nullptr : table + PlaceOf(slab, header);
+  return table == nullptr ? nullptr : table + PlaceInSlab(slab, header);
 }
 
 // The cell of an object that is WEAK, and not dead: so there is one.
 WeakCell* CellOf(const Header* header) {
   const Slab* slab = internal::SlabOf(header);
   WeakTable* table = slab->weak_cells.load(std::memory_order_acquire);
-  return table[PlaceOf(slab, header)].load(std::memory_order_acquire);
+  return table[PlaceInSlab(slab, header)].load(std::memory_order_acquire);
 }
 
 // The object's place, after making the table; null when there is no memory for it.
@@ -53,7 +47,7 @@ WeakTable* MakePlace(const Header* header) {
       delete[] fresh;
     }
   }
-  return table + PlaceOf(slab, header);
+  return table + PlaceInSlab(slab, header);
 }
 
 void FreeCell(void* cell) {
@@ -78,6 +72,12 @@ bool Revive(const Bracket& bracket, Header* header) {
 }
 
 }  // namespace
+
+size_t PlaceInSlab(const Slab* slab, const Header* header) {
+  if (slab->run_slabs != 0) return 0;
+  const char* first = internal::SlabBase(slab) + slab->first;
+  return static_cast<size_t>(reinterpret_cast<const char*>(header) - first) / slab->block_bytes;
+}
 
 WeakCell* DetachCell(Header* header) {
   WeakTable* place = PlaceIn(header);
@@ -155,6 +155,17 @@ void* LockCell(WeakCell* cell) {
 uint32_t CountHandles(const Header* header) {
   if ((header->Shared(std::memory_order_acquire) & kWeak) == 0) return 0;
   return object::CellOf(header)->owners.load(std::memory_order_relaxed) - 1;
+}
+
+uint32_t CountCallbacks(const Header* header) {
+  if ((header->Shared(std::memory_order_acquire) & kWeak) == 0) return 0;
+  uint32_t count = 0;
+  // Acquire: the records are written. Relaxed: a state is only counted.
+  const WeakRecord* record = object::CellOf(header)->records.load(std::memory_order_acquire);
+  for (; record != nullptr; record = record->next) {
+    if (record->state.load(std::memory_order_relaxed) == WeakRecord::kArmed) ++count;
+  }
+  return count;
 }
 
 }  // namespace reef::internal

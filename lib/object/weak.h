@@ -10,6 +10,7 @@
 #define REEF_LIB_OBJECT_WEAK_H_
 
 #include "reef/internal/header.h"
+#include "reef/internal/slab.h"
 #include "reef/internal/slot.h"
 #include "reef/internal/weak_cell.h"
 
@@ -18,6 +19,9 @@ namespace reef::object {
 using internal::Header;
 using internal::Slot;
 using internal::WeakCell;
+
+// The object's number among those of its slab: its place in the slab's tables.
+[[nodiscard]] size_t PlaceInSlab(const internal::Slab* slab, const Header* header);
 
 // Clears the cell of a DEAD object and takes it out of the table; null if there is none (any more).
 [[nodiscard]] WeakCell* DetachCell(Header* header);

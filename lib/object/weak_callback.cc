@@ -98,7 +98,7 @@ void SilenceRecord(WeakRecord* record) {
 void RunRecord(WeakRecord* record) {
   REEF_CHAOS_POINT("weak callback due, not yet called");
   if (Turn(record, WeakRecord::kArmed, WeakRecord::kCalled)) {
-    CallUser("weak callback", nullptr, [record] { record->call(); });
+    if (record->call) CallUser("weak callback", nullptr, [record] { record->call(); });
     // Its captures go now, not with a handle that may live for long. Nobody else touches a record
     // that was called.
     record->call = nullptr;

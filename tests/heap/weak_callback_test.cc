@@ -193,6 +193,26 @@ TEST_F(WeakCallbackTest, ExecutorRunsThemLater) {
   EXPECT_EQ(events_, Words({"destructor", "two"}));
 }
 
+// What an object can say of its handles: how many there are, and how many functions it will call.
+TEST_F(WeakCallbackTest, CountsThoseThatWillBeCalled) {
+  EXPECT_EQ(CallbackCount(Ref<Node>()), 0u);
+  Ref<Node> node = heap_->Make<Node>(lives_, &events_);
+  EXPECT_EQ(CallbackCount(node), 0u);
+  const Weak<Node> plain = node;
+  EXPECT_EQ(CallbackCount(node), 0u);
+  WeakCallback<Node> one(node, Note("one"));
+  WeakCallback<Node> two(node, Note("two"));
+  Finalizer finalizer(node, Note("finalizer"));
+  EXPECT_EQ(CallbackCount(node), 3u);
+  one.Cancel();
+  (void)finalizer.Detach();
+  EXPECT_EQ(CallbackCount(node), 1u);
+  one = WeakCallback<Node>(node, Note("three"));
+  EXPECT_EQ(CallbackCount(node), 2u);
+  node.Reset();
+  EXPECT_EQ(events_, Words({"three", "two", "destructor"}));
+}
+
 // Handles end on one thread while their object dies on another: each callback is called or not,
 // once at most, and not after its handle's end has returned without it.
 TEST_F(WeakCallbackTest, EachOnceUnderRaces) {

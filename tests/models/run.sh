@@ -8,7 +8,7 @@
 # REEF_MODEL_JOBS: runs at a time (2). REEF_MODEL_SECONDS: the longest a run may take (300).
 set -eu
 
-models=(count roots mark rendezvous hazard grace published peeked weak door clear bell orphans slab)
+models=(count roots mark rendezvous hazard grace published peeked weak door clear ephemeron atomic_weak bell orphans slab)
 
 # model | expected | switches
 runs() {
@@ -187,6 +187,27 @@ clear|fail|-DFREE_LATE
 clear|fail|-DBLIND_DROP
 clear|fail|-DQUEUED_HEAP
 clear|fail|-DCLEAR_LATE
+ephemeron|pass|-DGRAPH=0
+ephemeron|pass|-DGRAPH=1 -DOPS=1
+ephemeron|pass|-DGRAPH=2
+ephemeron|pass|-DGRAPH=0 -DOPS=1 -DDROP_FIRST
+ephemeron|fail|-DGRAPH=0 -DUNTRACED
+ephemeron|fail|-DGRAPH=0 -DUNTRACED_LAST
+ephemeron|fail|-DGRAPH=0 -DUNLOGGED
+ephemeron|fail|-DGRAPH=2 -DUNLOGGED_SET
+ephemeron|fail|-DGRAPH=0 -DUNLOGGED_DEATH
+ephemeron|fail|-DGRAPH=0 -DDROP_OUTSIDE
+ephemeron|fail|-DGRAPH=0 -DUNLOCKED
+ephemeron|fail|-DGRAPH=0 -DUNCLEARED
+ephemeron|fail|-DGRAPH=0 -DFREE_FIRST
+atomic_weak|pass|
+atomic_weak|fail|-DNO_PIN
+atomic_weak|fail|-DPIN_TORN
+atomic_weak|fail|-DTRANSFER_LATE
+atomic_weak|fail|-DNO_TRANSFER
+atomic_weak|fail|-DNO_UNDO
+atomic_weak|fail|-DUNPIN_BLIND
+atomic_weak|fail|-DEXCHANGE_BARE
 bell|pass|-DREQUESTS=1
 bell|pass|-DENTRIES=1 -DREQUESTS=1 -DAWAKE_PLAIN
 bell|fail|-DPLAIN_PUBLISH
@@ -263,7 +284,7 @@ one() {
   local number=$1 model=$2 expected=$3 switches=$4
   local dir=$build/$number-$model optimise=-O0 got states seconds begin end status=0
   case $expected-$model in   # elsewhere optimising would take longer than it saves
-    pass-count | pass-mark | pass-rendezvous | pass-slab) optimise=-O2 ;;
+    pass-count | pass-ephemeron | pass-mark | pass-rendezvous | pass-slab) optimise=-O2 ;;
   esac
   rm -rf "$dir"
   mkdir -p "$dir"

@@ -21,6 +21,7 @@ using reef::Ref;
 using reef::Visitor;
 using reef::Weak;
 using reef::WeakCallback;
+using reef::WeakKeyMap;
 
 // In which order the finalizers of one garbage graph run is nobody's promise: they are collected
 // there, and printed in the order of their names.
@@ -302,6 +303,52 @@ void Control() {
   }
 }
 
+void WeakKeys(const Ref<Plain>& kept) {
+  Title("a map with weak keys: entries go with their keys, values with the entries");
+  {
+    WeakKeyMap<Plain, Plain> values;
+    Ref<Plain> plain = Make<Plain>();
+    Ref<Plain> value = Make<Plain>();
+    const WeakCallback<Plain> one(value, Note("value one"));
+    values.Set(plain, std::move(value));
+    value = Make<Plain>();
+    const WeakCallback<Plain> two(value, Note("value two"));
+    values.Set(kept, std::move(value));
+    Print(values.size(), Word(values.Find(plain) == one.Lock()),
+          Word(static_cast<bool>(values.Find(plain))), reef::WeakCount(plain));
+    plain = nullptr;
+    Print(values.size(), Word(!one.Lock()), Word(!two.Lock()));
+    values.Set(kept, Make<Plain>());
+    Print(values.size(), Word(!two.Lock()));
+    const bool taken = static_cast<bool>(values.Take(kept));
+    Print(Word(taken), Word(!values.Take(kept)), values.size());
+  }
+
+  Title("a map with weak keys: cycles of keys and values, but for those through their own entry");
+  {
+    WeakKeyMap<Plain, Plain> values;
+    Ref<Plain> plain = Make<Plain>();
+    plain->other = Make<Plain>();
+    plain->other->other = plain;
+    values.Set(plain, Make<Plain>());
+    const WeakCallback<Plain> one(values.Find(plain), Note("value"));
+    plain = nullptr;
+    (void)Collect();
+    Print(values.size(), Word(!one.Lock()));
+  }
+
+  Title("a map with weak keys: its end drops the values, not the keys");
+  {
+    const Ref<Plain> plain = Make<Plain>();
+    auto values = std::make_unique<WeakKeyMap<Plain, Plain>>();
+    Ref<Plain> value = Make<Plain>();
+    const WeakCallback<Plain> one(value, Note("value"));
+    values->Set(plain, std::move(value));
+    values.reset();
+    Print(Word(!one.Lock()), reef::WeakCount(plain));
+  }
+}
+
 void Handles(const Ref<Plain>& kept) {
   Title("finalizer handles: at death, by hand, detached");
   {
@@ -331,6 +378,20 @@ void Handles(const Ref<Plain>& kept) {
     plain = nullptr;
     Print(values.size(), names.size(), Word(!values.Find("gone")), Word(names.Contains(kept)));
   }
+
+  Title("callbacks of an object: those that will be called");
+  {
+    Ref<Plain> plain = Make<Plain>();
+    const Weak<Plain> one = plain;
+    const WeakCallback<Plain> two(plain, Note("callback two"));
+    WeakCallback<Plain> three(plain, Note("callback three"));
+    Print(reef::CallbackCount(plain));
+    three.Cancel();
+    Print(reef::CallbackCount(plain));
+    plain = nullptr;
+  }
+
+  WeakKeys(kept);
 
   Title("a weakly bound method");
   {

@@ -269,6 +269,57 @@ print(len(values), len(names), values.get("gone") is plain, plain in names)
 plain = None
 print(len(values), len(names), values.get("gone") is None, kept in names)
 
+title("callbacks of an object: those that will be called")
+plain = Plain()
+one = weakref.ref(plain)
+two = weakref.ref(plain, note("callback two"))
+three = weakref.ref(plain, note("callback three"))
+def callbacks():
+    return sum(1 for handle in weakref.getweakrefs(plain) if handle.__callback__)
+print(callbacks())
+del three
+print(callbacks())
+plain = None
+
+title("a map with weak keys: entries go with their keys, values with the entries")
+values = weakref.WeakKeyDictionary()
+plain = Plain()
+value = Plain()
+one = weakref.ref(value, note("value one"))
+values[plain] = value
+value = Plain()
+two = weakref.ref(value, note("value two"))
+values[kept] = value
+value = None
+print(len(values), values[plain] is one(), plain in values, weakref.getweakrefcount(plain))
+plain = None
+print(len(values), one() is None, two() is None)
+values[kept] = Plain()
+print(len(values), two() is None)
+print(values.pop(kept) is not None, values.pop(kept, None) is None, len(values))
+
+title("a map with weak keys: cycles of keys and values, but for those through their own entry")
+values = weakref.WeakKeyDictionary()
+plain = Plain()
+plain.other = Plain()
+plain.other.other = plain
+values[plain] = Plain()
+one = weakref.ref(values[plain], note("value"))
+plain = None
+gc.collect()
+print(len(values), one() is None)
+
+title("a map with weak keys: its end drops the values, not the keys")
+plain = Plain()
+values = weakref.WeakKeyDictionary()
+value = Plain()
+one = weakref.ref(value, note("value"))
+values[plain] = value
+value = None
+values = None
+print(one() is None, weakref.getweakrefcount(plain))
+plain = None
+
 title("a weakly bound method")
 plain = Plain()
 greet = weakref.WeakMethod(plain.greet)

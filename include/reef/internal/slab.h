@@ -32,6 +32,7 @@ namespace reef::internal {
 struct HeapCore;
 struct Slot;
 struct WeakCell;
+class Edge;
 // As many places as the slab has blocks; a place is written by lib/object/weak.cc only.
 using WeakTable = std::atomic<WeakCell*>;
 
@@ -78,6 +79,8 @@ struct alignas(128) Slab {
   // The weak cells of the slab's objects, one place for each block; null until there is one.
   // Release when installed, acquire by look-ups. Goes with the slab's layout.
   std::atomic<WeakTable*> weak_cells{nullptr};
+  // The same of their hidden edges (lib/object/hidden_edge.h).
+  std::atomic<Edge*> hidden_edges{nullptr};
 };
 static_assert(sizeof(Slab) == 128);
 

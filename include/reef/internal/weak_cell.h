@@ -54,6 +54,9 @@ void ReleaseCell(WeakCell* cell);
 [[nodiscard]] void* LockCell(WeakCell* cell);
 // How many weak handles there are to the object.
 uint32_t CountHandles(const Header* header);
+// How many of them have a callback that has not been called. The caller refers to the object: so
+// nobody takes its records.
+uint32_t CountCallbacks(const Header* header);
 
 inline void ShareCell(WeakCell* cell) {
   // Relaxed: the caller has a counted handle, and passes the new one on itself.
