@@ -25,12 +25,16 @@ using test::StartChild;
 struct Node {
   explicit Node(Lives& lives) : life(lives) {}
   ~Node() {
-    if (blocked != nullptr) blocked->wait(true);
+    if (blocked == nullptr) return;
+    *begun = true;
+    begun->notify_all();
+    blocked->wait(true);
   }
   void Trace(Visitor& v) const { v.Visit(next); }
   Life life;
   Member<Node> next;
   std::atomic<bool>* blocked = nullptr;
+  std::atomic<bool>* begun = nullptr;
 };
 
 class ForkLimitsTest : public test::QuietHeapTest {
@@ -70,9 +74,12 @@ TEST_F(ForkLimitsTest, ChildLeavesSurplus) {
 // The collector thread is cut off in the middle of a surplus: that one's rest is lost, no other.
 TEST_F(ForkLimitsTest, DoesNotWaitForASurplusThatBlocks) {
   std::atomic<bool> blocked{true};
+  std::atomic<bool> begun{false};
   Ref<Node> first = heap_->Make<Node>(lives_);
   first->blocked = &blocked;
+  first->begun = &begun;
   std::move(first).DropLater();
+  begun.wait(false);
   const pid_t pid = StartChild([&] {
     std::move(MakeList(1'000)).DropLater();
     CHILD_CHECK(Eventually([&] { return lives_.now() <= 1; }));
