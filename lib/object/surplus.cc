@@ -39,6 +39,29 @@ void Push(std::atomic<Header*>* list, Header* first, Link link) {
                                         std::memory_order_relaxed));
 }
 
+// A part of a list: what a fork may cut off while it is destroyed. One object more than a slice
+// destroys, so that the last one is left, and the rest can be linked behind it again.
+struct Part {
+  Header* first = nullptr;
+  Header* last = nullptr;
+};
+
+// Takes it off the list.
+template <typename Next, typename SetNext>
+Part TakePart(Header** list, Next next, SetNext set_next) {
+  Part part{.first = *list, .last = *list};
+  if (part.first == nullptr) return part;
+  for (uint64_t i = 0; i < kSlice && next(part.last) != nullptr; ++i) part.last = next(part.last);
+  *list = next(part.last);
+  set_next(part.last, nullptr);
+  return part;
+}
+
+Header* NextDead(const Header* header) { return header->Link(); }
+void SetNextDead(Header* header, Header* next) { header->SetLink(next); }
+Header* NextDue(Header* header) { return FinalizerLink(header); }
+void SetNextDue(Header* header, Header* next) { FinalizerLink(header) = next; }
+
 }  // namespace
 
 void ActAsFinisher(bool acts) {
@@ -72,12 +95,18 @@ bool DestroySurplus(Slot* slot) {
     g_taken.due = g_left_due.exchange(nullptr, std::memory_order_acquire);
   }
   if (g_taken.empty()) return false;
-  Surplus slice = std::exchange(g_taken, {});
+  const Part dead = TakePart(&g_taken.dead, &NextDead, &SetNextDead);
+  const Part due = TakePart(&g_taken.due, &NextDue, &SetNextDue);
   {
     const os::ForkWindow window;
-    slice = DestroySome(slot, slice, kSlice);
+    const Surplus rest = DestroySome(slot, {.dead = dead.first, .due = due.first}, kSlice);
+    // What is left of a part that was not all of the list ends with its last object. Before the
+    // window ends: that is where a fork holds this thread.
+    if (g_taken.dead != nullptr) SetNextDead(dead.last, g_taken.dead);
+    if (g_taken.due != nullptr) SetNextDue(due.last, g_taken.due);
+    internal::CompilerBarrier();
+    g_taken = rest;
   }
-  g_taken = slice;
   if (g_taken.empty()) g_done.fetch_add(1, std::memory_order_relaxed);
   return true;
 }

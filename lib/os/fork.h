@@ -27,6 +27,7 @@ void BeginGuardedWork();
 void EndGuardedWork();
 
 // Collector thread, in guarded work: a stretch in which fork may happen, on this thread or another.
+// Its end is where a fork holds this thread: what is owed by then must have been written before.
 // On other threads, and in a window: nothing. Where the thread itself forked in the window, its
 // child must not leave it: the work around it has ended with the fork (aborts with a message).
 class ForkWindow {
