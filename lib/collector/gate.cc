@@ -78,13 +78,13 @@ bool Drive(Nanoseconds budget) {
   os::StartAbsentCollector();
   State& state = g_state;
   std::unique_lock<std::mutex> lock(state.mutex);
-  state.changed.wait(lock, [&state] { return !state.driving; });
+  state.changed.wait(lock, [] { return !g_state.driving; });
   if (!IsDriven()) return false;
   state.driving = true;
   state.permitted = true;
   state.deadline = os::Now() + budget;
   state.changed.notify_all();
-  state.changed.wait(lock, [&state] { return !state.permitted; });
+  state.changed.wait(lock, [] { return !g_state.permitted; });
   state.driving = false;
   state.changed.notify_all();
   return state.more;
@@ -118,7 +118,7 @@ void YieldAtGate() {
     // However long that lasts: what a collection owes at any poll is known to the child of a fork.
     const os::ForkWindow window;
     lock.lock();
-    state.changed.wait(lock, [&state] { return state.Open(); });
+    state.changed.wait(lock, [] { return g_state.Open(); });
     lock.unlock();
   }
   state.waited += os::Now() - now;
@@ -128,7 +128,7 @@ void RestAtGate(bool more) {
   State& state = g_state;
   std::unique_lock<std::mutex> lock(state.mutex);
   state.Answer(more);
-  state.changed.wait(lock, [&state] { return state.Open(); });
+  state.changed.wait(lock, [] { return g_state.Open(); });
 }
 
 std::mutex& GateMutex() { return g_state.mutex; }

@@ -114,8 +114,8 @@ struct alignas(4096) Slot {
   // What Slab::owner says of this thread's slabs: index + 1, and kSlabOwnerLife for each time that
   // a fork has cut off the slot's thread.
   uint32_t slab_owner = kNoSlot + 1;
-  bool emptied = false;               // orphaned, and its caches have been released
-  DyingList dying;                    // the worklist of dead objects; owner only
+  bool emptied = false;  // orphaned, and its caches have been released
+  DyingList dying;       // the worklist of dead objects; owner only
   // Objects whose finalizers are due, in this order (lib/object/finalizer.h); owner only.
   Header* first_finalizer = nullptr;
   Header* last_finalizer = nullptr;
