@@ -29,16 +29,21 @@ void Gather(Reclaimer& reclaimer) {
     if (slot.retired.load(std::memory_order_relaxed) == nullptr) return;
     Header* header = slot.retired.exchange(nullptr, std::memory_order_acquire);
     REEF_CHAOS_POINT("retired list taken, not counted as waiting");
+    uint64_t bytes = 0;
     while (header != nullptr) {
       Header* next = header->Link();
-      const uint64_t block_bytes = internal::SlabOf(header)->block_bytes;
-      // Up before down: at no moment does the sum read too low.
-      reclaimer.waiting_bytes.fetch_add(block_bytes, std::memory_order_release);
-      slot.retired_bytes.fetch_sub(block_bytes, std::memory_order_release);
+      bytes += internal::SlabOf(header)->block_bytes;
       header->SetLink(reclaimer.waiting);
       reclaimer.waiting = header;
       header = next;
     }
+    // Here before there: at no moment does the sum read too low. Both are written by the reclaimer
+    // alone, which `busy` passes on.
+    const uint64_t waiting = reclaimer.waiting_bytes.load(std::memory_order_relaxed);
+    reclaimer.waiting_bytes.store(waiting + bytes, std::memory_order_release);
+    REEF_CHAOS_POINT("retired bytes counted twice");
+    const uint64_t gathered = slot.gathered_bytes.load(std::memory_order_relaxed);
+    slot.gathered_bytes.store(gathered + bytes, std::memory_order_release);
   });
   REEF_CHAOS_POINT("retired lists gathered, no ticket taken");
   // After the last unlinking: the ticket's grace period starts later.
@@ -49,11 +54,12 @@ void Gather(Reclaimer& reclaimer) {
 
 void Retire(Slot* slot, Header* header) {
   const uint64_t bytes = internal::SlabOf(header)->block_bytes;
-  const uint64_t before = slot->retired_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  const uint64_t before = slot->retired_bytes.load(std::memory_order_relaxed);
+  slot->retired_bytes.store(before + bytes, std::memory_order_relaxed);
   Header* head = slot->retired.load(std::memory_order_relaxed);
   do {
     header->SetLink(head);
-    // Sequentially consistent: the bell's contract. Release: the link is written.
+    // Sequentially consistent: the bell's contract. Release: the link is written, and the bytes.
   } while (!slot->retired.compare_exchange_weak(head, header, std::memory_order_seq_cst,
                                                 std::memory_order_relaxed));
   REEF_CHAOS_POINT("retired");
@@ -123,6 +129,7 @@ void RecountRetired() {
          header = header->Link()) {
       bytes += internal::SlabOf(header)->block_bytes;
     }
+    slot.gathered_bytes.store(0, std::memory_order_relaxed);
     slot.retired_bytes.store(bytes, std::memory_order_relaxed);
   });
 }
@@ -130,11 +137,13 @@ void RecountRetired() {
 uint64_t CountReclaimed() { return g_reclaimed.load(std::memory_order_relaxed); }
 
 uint64_t RetiredBytes() {
-  // The slots first, and acquire: what a slot no longer has is counted as waiting, or has been
-  // taken in hand.
+  // The slots first, and acquire: what was gathered from a slot is counted as waiting, or has been
+  // taken in hand; and it had been retired, so the difference is never negative.
   uint64_t bytes = 0;
-  threads::ForEachSlot(
-      [&bytes](const Slot& slot) { bytes += slot.retired_bytes.load(std::memory_order_acquire); });
+  threads::ForEachSlot([&bytes](const Slot& slot) {
+    const uint64_t gathered = slot.gathered_bytes.load(std::memory_order_acquire);
+    bytes += slot.retired_bytes.load(std::memory_order_relaxed) - gathered;
+  });
   return bytes + g_reclaimer.waiting_bytes.load(std::memory_order_acquire);
 }
 

@@ -7,7 +7,7 @@
 // lists of all slots, takes a grace ticket, and destroys the batch when it has passed.
 //
 // Reclaimers: the collector thread, every millisecond while anything is retired, and a retiring
-// thread whose own list exceeds kRetiredBytes: retired memory is bounded in bytes as long as scopes
+// thread after every kRetiredBytes of its own: retired memory is bounded in bytes as long as scopes
 // end. It never waits: who finds another reclaimer at work goes on.
 #ifndef REEF_LIB_OBJECT_RETIRED_H_
 #define REEF_LIB_OBJECT_RETIRED_H_
@@ -22,7 +22,7 @@ namespace reef::object {
 using internal::Header;
 using internal::Slot;
 
-// A slot that has retired this much advances the grace period itself.
+// Each time that a slot has retired this much more it advances the grace period itself.
 inline constexpr uint64_t kRetiredBytes = uint64_t{1} << 20;
 
 void Retire(Slot* slot, Header* header);

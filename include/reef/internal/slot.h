@@ -141,13 +141,14 @@ struct alignas(4096) Slot {
   // References whose object is biased to another thread: address | owner << 48. Filled by the
   // slot's thread, taken by exchange by whoever revokes.
   alignas(64) std::atomic<uint64_t> pending[kPendingEntries]{};
-  uint32_t pending_hint = 0;              // owner only: where to put the next
-  uint32_t pending_count = 0;             // owner only: entered since it last revoked
-  std::atomic<Header*> retired{nullptr};  // published objects that wait for a grace period
-  std::atomic<uint64_t> retired_bytes{0};
-  uint32_t in_hand = 0;                  // owner only: see object::InHand
-  uint32_t in_hand_due = 0;              // of which: over when the drain under way ends
-  std::atomic<uint32_t> next_orphan{0};  // link of the list of slots whose threads ended
+  uint32_t pending_hint = 0;                // owner only: where to put the next
+  uint32_t pending_count = 0;               // owner only: entered since it last revoked
+  std::atomic<Header*> retired{nullptr};    // published objects that wait for a grace period
+  std::atomic<uint64_t> retired_bytes{0};   // ever; owner's stores, before the object is listed
+  std::atomic<uint64_t> gathered_bytes{0};  // of these, taken off the list; the reclaimer's stores
+  uint32_t in_hand = 0;                     // owner only: see object::InHand
+  uint32_t in_hand_due = 0;                 // of which: over when the drain under way ends
+  std::atomic<uint32_t> next_orphan{0};     // link of the list of slots whose threads ended
 
   ThreadCache* caches[kMaxHeaps];
 
