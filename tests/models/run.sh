@@ -284,7 +284,7 @@ one() {
   local number=$1 model=$2 expected=$3 switches=$4
   local dir=$build/$number-$model optimise=-O0 got states seconds begin end status=0
   case $expected-$model in   # elsewhere optimising would take longer than it saves
-    pass-count | pass-ephemeron | pass-mark | pass-rendezvous | pass-slab) optimise=-O2 ;;
+    pass-count | pass-mark | pass-rendezvous | pass-slab) optimise=-O2 ;;
   esac
   rm -rf "$dir"
   mkdir -p "$dir"
