@@ -264,7 +264,7 @@ absl::Status ApplyVariable(std::string_view name, std::string_view text, HeapOpt
 
 absl::Status CheckOptions(const HeapOptions& options) {
   for (const Option& option : kOptions) {
-    const absl::Status status = std::visit(
+    absl::Status status = std::visit(
         [&](auto field) -> absl::Status {
           const auto& value = options.*field;
           if (InRange(option, value)) return absl::OkStatus();
@@ -302,6 +302,7 @@ absl::StatusOr<HeapOptions> ResolveOptions(const HeapOptions& given) {
 
 std::vector<std::string> EnvironmentVariables() {
   std::vector<std::string> names;
+  names.reserve(std::size(kOptions) + std::size(kOthers));
   for (const Option& option : kOptions) names.emplace_back(option.variable);
   for (const OtherVariable& other : kOthers) names.emplace_back(other.name);
   return names;

@@ -76,7 +76,7 @@ struct HeapOptions {
   // Called when the limit cannot be met, before the allocation fails, on its thread: may drop
   // references and shrink caches, after which the allocation is tried once more. Not called for
   // allocations that it makes itself. What it throws goes to the unraisable hook.
-  std::function<void(const LimitReport&)> on_limit;
+  std::function<void(const LimitReport&)> on_limit = nullptr;
   // Ask the system for huge pages (faster marking; a few MiB more resident memory).
   bool huge_pages = true;
   // Collections start by themselves. Otherwise only Collect, and memory pressure, start one.
