@@ -102,8 +102,8 @@ bool DestroySurplus(Slot* slot) {
     const Surplus rest = DestroySome(slot, {.dead = dead.first, .due = due.first}, kSlice);
     // What is left of a part that was not all of the list ends with its last object. Before the
     // window ends: that is where a fork holds this thread.
-    if (g_taken.dead != nullptr) SetNextDead(dead.last, g_taken.dead);
-    if (g_taken.due != nullptr) SetNextDue(due.last, g_taken.due);
+    if (dead.last != nullptr && g_taken.dead != nullptr) SetNextDead(dead.last, g_taken.dead);
+    if (due.last != nullptr && g_taken.due != nullptr) SetNextDue(due.last, g_taken.due);
     internal::CompilerBarrier();
     g_taken = rest;
   }
