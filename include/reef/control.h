@@ -6,8 +6,8 @@
 //   reef::PacingOptions pacing = heap.Pacing();
 //   pacing.growth_percent = 50;
 //   absl::Status status = heap.SetPacing(pacing);
-//   reef::CollectionCallback told = heap.OnCollection([](const reef::CollectionEvent& event)
-//   {...});
+//   reef::CollectionCallback told =
+//       heap.OnCollection([](const reef::CollectionEvent& event) { Log(event.number); });
 #ifndef REEF_CONTROL_H_
 #define REEF_CONTROL_H_
 

@@ -18,6 +18,8 @@ struct Reclaimer {
   std::atomic<bool> busy{false};  // tried, never waited for; acquire/release guards the rest
   Header* waiting = nullptr;
   threads::GraceTicket ticket = 0;
+  // Under `busy`. Release: raised before the slots' gathered_bytes, lowered with the batch in hand;
+  // acquire by RetiredBytes.
   std::atomic<uint64_t> waiting_bytes{0};
 };
 

@@ -46,7 +46,9 @@ constexpr uint32_t RemoteCount(uint64_t remote) {
 
 struct alignas(128) Slab {
   // Owner only. `used` counts blocks handed out and not yet taken back, plus kPinned while the slab
-  // is a thread's current one; it is atomic so that statistics may read it (relaxed).
+  // is a thread's current one. Release when the owner lowers it: the free list comes before the
+  // look, acquire, of the collector thread at a slab that a thread keeps. Statistics read it
+  // relaxed.
   void* free = nullptr;
   std::atomic<uint32_t> used{0};
   // Slot::slab_owner of the owning slot; 0 none. Relaxed: a thread compares it with itself only,

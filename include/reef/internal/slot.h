@@ -145,7 +145,7 @@ struct alignas(4096) Slot {
   uint32_t pending_count = 0;               // owner only: entered since it last revoked
   std::atomic<Header*> retired{nullptr};    // published objects that wait for a grace period
   std::atomic<uint64_t> retired_bytes{0};   // ever; owner's stores, before the object is listed
-  std::atomic<uint64_t> gathered_bytes{0};  // of these, taken off the list; the reclaimer's stores
+  std::atomic<uint64_t> gathered_bytes{0};  // of these, taken off the list; release by a reclaimer
   uint32_t in_hand = 0;                     // owner only: see object::InHand
   uint32_t in_hand_due = 0;                 // of which: over when the drain under way ends
   std::atomic<uint32_t> next_orphan{0};     // link of the list of slots whose threads ended
