@@ -9,7 +9,9 @@
 // takes the mark away again. A thread that meets the mark does without that slab, so neither waits
 // for the other. (Model: tests/models/slab.pml.)
 //
-// What a thread may withhold while it sleeps is its current slab of each class.
+// What a thread may withhold while it sleeps is its current slab of each class; and a kept one
+// whose last block it freed itself, after others had freed some: that free is inline and looks at
+// `used` alone, so nobody notes that the slab has become empty.
 #ifndef REEF_LIB_MEMORY_PLACES_H_
 #define REEF_LIB_MEMORY_PLACES_H_
 
