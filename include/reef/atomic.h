@@ -104,7 +104,11 @@ template <typename T>
 class AtomicRef {
  public:
   constexpr AtomicRef() noexcept = default;
-  explicit AtomicRef(Ref<T> initial) noexcept { Store(std::move(initial)); }
+  // Not atomic, like every constructor: nobody else knows the cell yet.
+  explicit AtomicRef(Ref<T> initial) noexcept {
+    CheckPlace(initial.get());
+    internal::InitPublished(cell_, internal::Kind::kExt, Plain(initial.Release()));
+  }
   // The destructor is not atomic: no other thread may use the object any more.
   ~AtomicRef() { Store(nullptr); }
   AtomicRef(const AtomicRef&) = delete;
@@ -175,7 +179,10 @@ class AtomicMember {
  public:
   constexpr AtomicMember() noexcept = default;
   // Not atomic, like every constructor: the object is not shared yet.
-  explicit AtomicMember(Ref<T> initial) noexcept { Store(std::move(initial)); }
+  explicit AtomicMember(Ref<T> initial) noexcept {
+    Check(initial.get());
+    internal::InitPublished(edge_.cell(), internal::Kind::kHeap, Plain(initial.Release()));
+  }
   ~AtomicMember() = default;
   AtomicMember(const AtomicMember&) = delete;
   AtomicMember& operator=(const AtomicMember&) = delete;

@@ -59,6 +59,11 @@ class AtomicMarkedMember {
   static constexpr uint32_t kMaxMark = internal::kMarkBits;
 
   constexpr AtomicMarkedMember() noexcept = default;
+  // Not atomic, like every constructor: the object is not shared yet.
+  explicit AtomicMarkedMember(Ref<T> initial, uint32_t mark = 0) noexcept {
+    Check(initial.get(), mark);
+    internal::InitPublished(edge_.cell(), internal::Kind::kHeap, Word(initial.Release(), mark));
+  }
   // Not atomic: the object is gone. What is left is a plain edge, which ends as such.
   ~AtomicMarkedMember() {
     void* word = edge_.cell().load(std::memory_order_acquire);

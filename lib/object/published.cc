@@ -102,7 +102,27 @@ bool TryCountPeeked(void* payload) {
   return TryIncrementExt(slot, Header::Of(payload));
 }
 
+void InitPublished(std::atomic<void*>& cell, Kind kind, void* word) {
+  Header* target = HeaderIn(word);
+  if (target == nullptr) return cell.store(word, std::memory_order_relaxed);
+  Slot* slot = CurrentSlot();
+  Header* due = nullptr;
+  Publish(target);
+  {
+    const Bracket bracket(slot);
+    LogTarget(bracket, target);
+    if (kind == Kind::kHeap) due = ConvertToHeap(bracket, target);
+    REEF_CHAOS_POINT("target counted, cell not initialised");
+    // Release: the marker that scans the unfinished object finds the target's header.
+    cell.store(word, std::memory_order_release);
+  }
+  if (due != nullptr) Die(slot, due);
+}
+
 void StorePublished(std::atomic<void*>& cell, Kind kind, void* word) {
+  // Nothing in the place of nothing: nobody could tell the two apart, nor know by reading it that
+  // the store has come to pass. Acquire: as the exchange's.
+  if (word == nullptr && cell.load(std::memory_order_acquire) == nullptr) return;
   Slot* slot = CurrentSlot();
   Header* due_new = nullptr;
   Header* due_old = nullptr;

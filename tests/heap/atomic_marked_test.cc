@@ -71,6 +71,24 @@ TEST_F(AtomicMarkedTest, MarkTravelsWithThePointer) {
   }
 }
 
+struct Born {
+  Born(Ref<Node> target, uint32_t mark) : edge(std::move(target), mark) {}
+  void Trace(Visitor& v) const { v.Visit(edge); }
+  AtomicMarkedMember<Node> edge;
+};
+
+TEST_F(AtomicMarkedTest, BornWithATargetAndAMark) {
+  const ReadScope scope;
+  for (uint32_t mark = 0; mark <= 3; ++mark) {
+    const Ref<Node> node = MakeNode();
+    const Ref<Born> born = heap_->Make<Born>(node, mark);
+    EXPECT_EQ(born->edge.Load(), (MarkedRef<Node>{node, mark}));
+    EXPECT_EQ(RefCount(node), 3);
+    const Ref<Born> empty = heap_->Make<Born>(nullptr, mark);
+    EXPECT_EQ(empty->edge.Peek(scope), (Marked<Node>{nullptr, mark}));
+  }
+}
+
 TEST_F(AtomicMarkedTest, CompareExchangeComparesPointerAndMark) {
   const Ref<Node> one = MakeNode();
   const Ref<Node> two = MakeNode();

@@ -246,6 +246,23 @@ TEST_F(AtomicExtraTest, ConstructorsPublishTheirArgument) {
   EXPECT_EQ(shelf->item.Load()->value, 2);
 }
 
+// A cell's first target is published like every later one: it outlives the cell for those who may
+// have peeked at it.
+TEST_F(AtomicExtraTest, WhatACellIsBornWithDiesAfterAGracePeriod) {
+  const ReadScope scope;
+  const Item* root_item = nullptr;
+  const Item* shelf_item = nullptr;
+  {
+    AtomicRef<Item> root(heap_->Make<Item>(lives_, 1));
+    root_item = root.Peek(scope);
+    Ref<Shelf> shelf = heap_->Make<Shelf>(heap_->Make<Item>(lives_, 2));
+    shelf_item = shelf->item.Peek(scope);
+  }
+  EXPECT_EQ(root_item->value, 1);
+  EXPECT_EQ(shelf_item->value, 2);
+  EXPECT_EQ(lives_.now(), 2);
+}
+
 TEST_F(AtomicExtraTest, GlobalsMayBeAtomic) {
   static Lives lives;
   g_current.Store(Make<Item>(lives, 9));

@@ -30,11 +30,9 @@ class TreiberStack {
   }
 
   void Push(reef::Ref<T> value) {
-    const reef::Ref<Node> node = heap_.Make<Node>(std::move(value));
     reef::Ref<Node> top = top_.Load();
-    do {
-      node->below.Store(top);
-    } while (!top_.CompareExchangeWeak(top, node));
+    const reef::Ref<Node> node = heap_.Make<Node>(std::move(value), top);
+    while (!top_.CompareExchangeWeak(top, node)) node->below.Store(top);
   }
 
   // Null if the stack is empty.
@@ -53,7 +51,8 @@ class TreiberStack {
 
  private:
   struct Node {
-    explicit Node(reef::Ref<T> pushed) : value(std::move(pushed)) {}
+    Node(reef::Ref<T> pushed, reef::Ref<Node> top)
+        : below(std::move(top)), value(std::move(pushed)) {}
     void Trace(reef::Visitor& visitor) const { visitor.Visit(below, value); }
 
     reef::AtomicMember<Node> below;

@@ -17,6 +17,9 @@ namespace reef::internal {
 [[nodiscard]] void* LoadPublished(const std::atomic<void*>& cell);
 // Counts a root to an object that Peek showed in a scope that is still open. False if it is dead.
 [[nodiscard]] bool TryCountPeeked(void* payload);
+// The first word of a cell that no other thread can reach yet: takes over the caller's root to its
+// target.
+void InitPublished(std::atomic<void*>& cell, Kind kind, void* word);
 // Takes over the caller's root to the target of `word`, and drops the cell's reference to the
 // former target.
 void StorePublished(std::atomic<void*>& cell, Kind kind, void* word);
