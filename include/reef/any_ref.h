@@ -30,7 +30,7 @@ class AnyRef {
   // True if the object was made as a T. No conversions: not for a base of its type. Null is no T.
   template <typename T>
   bool Is() const noexcept {
-    return ref_ && internal::TypeInfoOf(HeaderOf()) == &internal::TypeOf<T>::info;
+    return ref_ && internal::SameType(internal::TypeInfoOf(HeaderOf()), &internal::TypeOf<T>::info);
   }
   // A Ref to it if the object was made as a T, else null.
   template <typename T>

@@ -40,6 +40,16 @@ uint64_t RegisterType(TypeInfo* info) {
   return birth;
 }
 
+bool SameType(const TypeInfo* a, const TypeInfo* b) {
+  if (a == b) return true;
+  if (a->bytes != b->bytes || a->alignment != b->alignment) return false;
+  // As GCC and Clang spell an unnamed namespace, and the type of a lambda.
+  for (const char* unnamed : {"{anonymous}", "(anonymous", "<unnamed>", "<lambda", "(lambda"}) {
+    if (std::strstr(a->signature, unnamed) != nullptr) return false;
+  }
+  return std::strcmp(a->signature, b->signature) == 0;
+}
+
 void CopyTypeName(const TypeInfo* type, char* text, size_t size) {
   // "constexpr const char* reef::internal::SignatureOf() [with T = NAME]", or "[T = NAME]".
   const char* name = std::strstr(type->signature, "T = ");

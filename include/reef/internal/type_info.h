@@ -1,7 +1,10 @@
 // What the engine knows of a managed type: how to trace and destroy it, and how its objects travel.
 //
-// There is one constant-initialised TypeInfo per type. It gets its index, which headers carry, when
-// the first object of the type is made (lib/object/type_registry.cc).
+// There is one constant-initialised TypeInfo per type, in each library that makes objects of it: a
+// descriptor, and what it points to, are hidden, because the linker would otherwise give two
+// libraries the first one's, which is wrong if their types only have the name in common, and would
+// let the second be unloaded under its objects. It gets its index, which headers carry, when the
+// first object is made with it (lib/object/type_registry.cc).
 #ifndef REEF_INTERNAL_TYPE_INFO_H_
 #define REEF_INTERNAL_TYPE_INFO_H_
 
@@ -17,6 +20,8 @@ class Visitor;
 template <typename T>
 class Ref;
 }  // namespace reef
+
+#define REEF_HIDDEN __attribute__((visibility("hidden")))
 
 namespace reef::internal {
 
@@ -66,17 +71,17 @@ constexpr const char* SignatureOf() {
 }
 
 template <typename T>
-void TraceObject(const void* object, Visitor& visitor) {
+REEF_HIDDEN void TraceObject(const void* object, Visitor& visitor) {
   if constexpr (HasTrace<T>) static_cast<const T*>(object)->Trace(visitor);
 }
 
 template <typename T>
-void DestroyObject(void* object) {
+REEF_HIDDEN void DestroyObject(void* object) {
   static_cast<T*>(object)->~T();
 }
 
 template <typename T>
-void FinalizeObject(void* object) {
+REEF_HIDDEN void FinalizeObject(void* object) {
   if constexpr (HasFinalize<T>) {
     if (object == nullptr) __builtin_unreachable();  // or some compilers warn of that case
     static_cast<T*>(object)->Finalize(Ref<T>::FromManaged(static_cast<T*>(object)));
@@ -84,7 +89,7 @@ void FinalizeObject(void* object) {
 }
 
 template <typename T>
-struct TypeOf {
+struct REEF_HIDDEN TypeOf {
   static inline constinit TypeInfo info{
       .signature = SignatureOf<T>(),
       .bytes = sizeof(T),
@@ -96,6 +101,10 @@ struct TypeOf {
       .finalize = HasFinalize<T> ? &FinalizeObject<T> : nullptr,
   };
 };
+
+// True if the descriptors are of one type, perhaps in two libraries: by its name, size and
+// alignment. Types without a name that means the same everywhere are the same only in one library.
+bool SameType(const TypeInfo* a, const TypeInfo* b);
 
 // Writes the type's name, as the compiler spells it, into `text`, cut to `size`.
 void CopyTypeName(const TypeInfo* type, char* text, size_t size);

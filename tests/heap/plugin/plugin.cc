@@ -1,20 +1,18 @@
 #include "tests/heap/plugin/plugin.h"
 
 namespace reef::test {
-namespace {
 
-struct Triangle : Shape {
-  explicit Triangle(int* d) : dead(d) {}
-  ~Triangle() override { ++*dead; }
-  int Corners() const override { return 3; }
+// Not in an unnamed namespace: every library has a type of this name, each its own.
+struct Polygon : Shape {
+  explicit Polygon(int* d) : dead(d) {}
+  ~Polygon() override { *dead += REEF_TEST_CORNERS; }
+  int Corners() const override { return REEF_TEST_CORNERS; }
   int* dead;
 };
 
-}  // namespace
-
-extern "C" __attribute__((visibility("default"))) Ref<Shape>* MakeTriangles(Heap* heap, int* dead) {
-  Ref<Triangle> first = heap->Make<Triangle>(dead);
-  first->next = heap->Make<Triangle>(dead);
+extern "C" __attribute__((visibility("default"))) Ref<Shape>* MakePolygons(Heap* heap, int* dead) {
+  Ref<Polygon> first = heap->Make<Polygon>(dead);
+  first->next = heap->Make<Polygon>(dead);
   first->next->next = first;
   return new Ref<Shape>(std::move(first));
 }

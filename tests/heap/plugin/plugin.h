@@ -13,7 +13,8 @@ struct Shape {
   Member<Shape> next;
 };
 
-// "MakeTriangles": a ring of two shapes of the library's own type, whose destructors raise *dead.
+// "MakePolygons": a ring of two shapes of the library's own type, with as many corners as it was
+// built for, whose destructors add that number to *dead.
 using MakeShapes = Ref<Shape>* (*)(Heap* heap, int* dead);
 
 }  // namespace reef::test
