@@ -23,6 +23,7 @@
 #include "lib/os/bell.h"
 #include "lib/os/cgroup.h"
 #include "lib/os/fault.h"
+#include "lib/os/keep_loaded.h"
 #include "reef/internal/check.h"
 
 namespace reef {
@@ -93,6 +94,7 @@ void EnsureDefaultHeap() {
   // Release when it is there, acquire by its users.
   static constinit std::atomic<bool> open{false};
   if (REEF_LIKELY(open.load(std::memory_order_acquire))) return;
+  os::KeepEngineLoaded();
   const std::lock_guard<std::mutex> lock(g_default_mutex);
   if (open.load(std::memory_order_relaxed)) return;
   const absl::StatusOr<HeapOptions> options = ResolveOptions({});
@@ -145,6 +147,7 @@ void ThrowOutOfMemory(HeapCore* /*core*/, size_t bytes) { throw OutOfMemory(byte
 }  // namespace internal
 
 absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
+  os::KeepEngineLoaded();
   const absl::StatusOr<HeapOptions> options = ResolveOptions(given);
   if (!options.ok()) return options.status();
   HeapCore* core = TakeCore();

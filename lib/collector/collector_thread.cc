@@ -22,7 +22,6 @@
 #include "lib/object/surplus.h"
 #include "lib/os/bell.h"
 #include "lib/os/fork.h"
-#include "lib/os/keep_loaded.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
 #include "reef/internal/slot.h"
@@ -54,8 +53,6 @@ void Collector::Start() {
   heaps_.reserve(internal::kMaxHeaps);
   at_hand_.reserve(internal::kMaxHeaps);
   threads::SetThreadEndHook([](internal::Slot* slot) { object::RevokePending(slot, *slot); });
-  // Its thread runs this code to the end, also if it came with a library.
-  (void)os::KeepLoaded(reinterpret_cast<const void*>(&collector::Collect));
   os::SetCollectorStart([] {
     REEF_CHECK(Get().StartThread(), "the system starts no thread for the collector of a child",
                "raise the limit on threads (ulimit -u)");

@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <atomic>
+
 namespace reef::os {
 
 bool KeepLoaded(const void* address) {
@@ -14,6 +16,14 @@ bool KeepLoaded(const void* address) {
   if (name == nullptr || *name == '\0') return true;
   // Not loaded anew, only marked; the handle is never closed.
   return dlopen(name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+}
+
+void KeepEngineLoaded() {
+  // Relaxed: twice does no harm.
+  static constinit std::atomic<bool> kept{false};
+  if (kept.load(std::memory_order_relaxed)) return;
+  (void)KeepLoaded(reinterpret_cast<const void*>(&KeepEngineLoaded));
+  kept.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace reef::os

@@ -12,6 +12,10 @@ namespace reef::os {
 // address lies in the program itself or in memory that no library owns. Any thread, outside
 // brackets; takes the dynamic linker's lock.
 bool KeepLoaded(const void* address);
+// The same for the engine's own code, whose threads run it to the end, should it be part of a
+// library. The first call by any thread does it; not with a mutex held that a library's statics may
+// wait for, because the dynamic linker holds its lock while it runs them.
+void KeepEngineLoaded();
 
 }  // namespace reef::os
 
