@@ -1,6 +1,7 @@
 #include "lib/memory/thread_cache.h"
 
 #include <atomic>
+#include <utility>
 
 #include "lib/memory/places.h"
 #include "lib/os/bell.h"
@@ -225,8 +226,12 @@ namespace {
 
 void Forget(ThreadCache*& cache) {
   if (cache == &g_empty_cache) return;
-  os::Unmap(cache, kCacheBytes);
-  cache = &g_empty_cache;
+  // In this order: a fork that cuts this thread off in between leaves the child a cache too many to
+  // keep, not one to unmap that is somebody else's memory by then.
+  ThreadCache* const old = std::exchange(cache, &g_empty_cache);
+  internal::CompilerBarrier();
+  REEF_CHAOS_POINT("cache forgotten, not unmapped");
+  os::Unmap(old, kCacheBytes);
 }
 
 }  // namespace
