@@ -41,6 +41,7 @@ TEST(LostTest, NothingThatALostThreadHeldIsWaitedFor) {
     test::OpenScope(slot);
     slot->busy.store(header);
     slot->draining = true;
+    slot->claims_sole = true;
     slot->user_code = 1;
   });
   EXPECT_FALSE(AnyLost());
@@ -48,11 +49,13 @@ TEST(LostTest, NothingThatALostThreadHeldIsWaitedFor) {
     OrphanLostSlots(mine);
     Rendezvous();  // would wait for ever
     return AnyLost() && slot->seq.load() % 2 == 0 && slot->scope.load() % 2 == 0 &&
-           slot->busy.load() == nullptr && !slot->draining && slot->user_code == 0;
+           slot->busy.load() == nullptr && !slot->draining && !slot->claims_sole &&
+           slot->user_code == 0;
   }));
   other.Do([&] {
     slot->busy.store(nullptr);
     slot->draining = false;
+    slot->claims_sole = false;
     slot->user_code = 0;
     test::CloseScope(slot);
     slot->seq.fetch_add(1);
