@@ -79,10 +79,12 @@ CollectionReport Collector::ServeHere(CollectedHeap* heap, Job job,
   os::BeginGuardedWork();
   FinishCutOffs();
   Serve(heap, job);
+  // Before the next one's begins: there is one place for both.
   os::EndGuardedWork();
   object::ActAsFinisher(false);
   t_is_collector = false;
   lock->lock();
+  EndServing(heap, job);
   return Difference(heap->totals, before);
 }
 
@@ -124,7 +126,10 @@ void Collector::Serve(CollectedHeap* heap, const Job& job) {
     EmptyOrphans(&HeapsNow);
     ReturnAllMemory(heap);
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
+}
+
+// Gives up the work that NextRequest or ServeHere took; under mutex_.
+void Collector::EndServing(CollectedHeap* heap, const Job& job) {
   heap->served = job.ticket;
   working_ = false;
   changed_.notify_all();
@@ -221,9 +226,11 @@ void Collector::ParkIfStopping() {
   // What was dropped before is destroyed before older statics are.
   working_ = true;
   lock.unlock();
+  os::BeginGuardedWork();  // a destructor that forks here does not come back in its child either
   while (object::DestroySurplus(internal::CurrentSlot())) {
   }
   (void)Settle();
+  os::EndGuardedWork();
   lock.lock();
   working_ = false;
   parked_ = true;
@@ -241,7 +248,11 @@ void Collector::Loop() {
     os::BeginGuardedWork();
     FinishCutOffs();
     Job job;
-    if (CollectedHeap* heap = NextRequest(&job)) Serve(heap, job);
+    if (CollectedHeap* heap = NextRequest(&job)) {
+      Serve(heap, job);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      EndServing(heap, job);
+    }
     const Nanoseconds now = os::Now();
     StartWork();
     if (now - last_settle_ >= kShortestNap) {

@@ -51,6 +51,7 @@ class Collector {
   };
   CollectedHeap* NextRequest(Job* job);
   void Serve(CollectedHeap* heap, const Job& job);
+  void EndServing(CollectedHeap* heap, const Job& job);
   CollectionReport ServeHere(CollectedHeap* heap, Job job, std::unique_lock<std::mutex>* lock);
   struct Outcome {
     CollectionReport report;

@@ -60,9 +60,11 @@ ForkWindow::ForkWindow() : opened_(t_working), generation_(ForkGeneration()) {
 
 ForkWindow::~ForkWindow() {
   if (!opened_) return;
-  REEF_CHECK(generation_ == ForkGeneration(),
-             "a destructor that ran on the collector thread has forked and returned in the child",
-             "end the child inside that destructor: by exec or _exit");
+  REEF_CHECK(
+      generation_ == ForkGeneration(),
+      "a destructor, finalizer or callback on the collector thread has forked and returned in "
+      "the child",
+      "end the child inside it: by exec or _exit");
   StepIn();
   t_in_window = false;
   t_working = true;
