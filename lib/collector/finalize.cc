@@ -2,7 +2,7 @@
 
 #include "lib/collector/grasp.h"
 #include "lib/collector/sweeper.h"
-#include "lib/object/dying.h"
+#include "lib/object/deferral.h"
 #include "lib/object/finalizer.h"
 #include "lib/object/weak.h"
 #include "lib/os/fork.h"
@@ -84,7 +84,11 @@ void RunFinalizers(internal::Slot* slot, TakenFinalizers* taken) {
   }
   *taken = {};
   const os::ForkWindow window;
-  object::Drain(slot);
+  // What dies by them waits until none is left: all finalizers of a garbage graph come before its
+  // first destructor, also where one of them takes the graph apart.
+  const object::Deferral deferral(slot);
+  while (object::RunNextFinalizer(slot)) {
+  }
 }
 
 void ClearedCells::Add(Header* header) {

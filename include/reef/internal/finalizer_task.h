@@ -17,8 +17,9 @@ void Rearm(Header* header);
 }  // namespace internal
 
 // One finalizer or weak callback that is due, handed to an executor. Runs once, by a call or, at
-// the latest, by its destructor: nothing is lost with a queue. Any thread, but not inside a
-// ReadScope.
+// the latest, by its destructor: nothing is lost with a queue. One that has run, or was moved from,
+// does nothing. What its function throws goes to the unraisable hook. Any thread, also inside a
+// ReadScope, in which the function then runs as it would at a drop there.
 class FinalizerTask {
  public:
   FinalizerTask(FinalizerTask&& other) noexcept
