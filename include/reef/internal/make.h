@@ -105,6 +105,10 @@ REEF_INLINE T* TryMakeObject(HeapCore* core, uint32_t heap_index, Args&&... args
       !HasUnusableTrace<T>,
       "Trace must be const: void Trace(reef::Visitor&) const; as it is, the type would be "
       "a leaf, and nobody would follow its edges");
+  static_assert(
+      !HasUnusableFinalize<T>,
+      "Finalize must be public and take the object: void Finalize(reef::Ref<T> self); as it is, "
+      "nobody would call it (a member that is meant for something else wants another name)");
   constexpr bool kTraced = HasTrace<T>;
   constexpr SlabKind kKind = ObjectKind(kTraced, alignof(T));
   constexpr int kClass = ClassFor(kKind, kPayloadBytes<T>, alignof(T));

@@ -56,6 +56,22 @@ concept HasUnusableTrace =
 template <typename T>
 concept HasFinalize = requires(T& object, Ref<T> self) { object.Finalize(self); };
 
+// A class with a member named Finalize, whatever it is and whoever may use it: then the name is
+// ambiguous in a class that inherits another one. (Of a final class only what can be named.)
+struct NamesFinalize {
+  int Finalize;
+};
+template <typename T>
+struct InheritsBoth : T, NamesFinalize {};
+template <typename T>
+concept HasNamedFinalize =
+    std::is_class_v<T> && ((std::is_final_v<T> && requires { &T::Finalize; }) ||
+                           (!std::is_final_v<T> && !requires { &InheritsBoth<T>::Finalize; }));
+
+// A Finalize that Reef cannot call: meant as one, and none.
+template <typename T>
+concept HasUnusableFinalize = HasNamedFinalize<T> && !HasFinalize<T>;
+
 // A type with Finalize has one hidden word behind the payload: the link of the lists in which its
 // objects wait for their finalizers. (They are alive meanwhile, so that their counts move.)
 constexpr size_t FinalizerLinkOffset(size_t object_bytes) {
