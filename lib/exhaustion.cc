@@ -27,7 +27,7 @@ void CallOnLimit(const CollectedHeap& heap, const LimitReport& report) noexcept 
   try {
     heap.on_limit(report);
   } catch (...) {
-    object::ReportUnraisable("on_limit", nullptr, std::current_exception());
+    object::ReportUnraisable({.phase = "on_limit"}, std::current_exception());
   }
   t_reporting = false;
 }

@@ -73,7 +73,7 @@ void RunAtExit() {
     }
     if (!newest) return;
     const std::function<void()> function = TakeAndCancel(newest);
-    if (function) object::CallUser("finalizer at exit", nullptr, function);
+    if (function) object::CallUser({.phase = "finalizer at exit"}, function);
   }
 }
 
@@ -87,7 +87,7 @@ std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> f
     StateList entry{state};
     // The record's own copy of the pointer goes when it is called or cancelled. The caller's
     // reference keeps the object: it cannot be called before the entry stands.
-    state->record = AddRecord(cell, [state] {
+    state->record = AddRecord(cell, "finalizer handle", [state] {
       WeakRecord* record = nullptr;
       const std::function<void()> due = Take(state, &record);
       if (due) due();

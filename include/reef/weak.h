@@ -178,7 +178,7 @@ class WeakCallback {
                 "for a handle that has nothing to call use reef::Weak");
     internal::WeakCell* cell = internal::AcquireCell(ref.get());
     try {
-      record_ = internal::AddRecord(cell, std::move(function));
+      record_ = internal::AddRecord(cell, "weak callback", std::move(function));
     } catch (...) {
       internal::ReleaseCell(cell);
       throw;

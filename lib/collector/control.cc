@@ -44,7 +44,7 @@ void Callback::Call(const CollectionEvent& event) {
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (removed()) return;
   running_ = true;
-  object::CallUser("collection callback", nullptr, [&] { function_(event); });
+  object::CallUser({.phase = "collection callback"}, [&] { function_(event); });
   running_ = false;
   if (removed()) function_ = nullptr;  // by itself
 }

@@ -25,18 +25,17 @@ const FinalizerExecutor* ExecutorOf(const internal::HeapCore* core) {
 }
 
 void Finalize(Header* header) {
-  CallUser("finalizer", header,
-           [header] { internal::TypeInfoOf(header)->finalize(header->Payload()); });
+  CallUser(
+      {.phase = "finalizer", .type = internal::TypeInfoOf(header), .object = header->Payload()},
+      [header] { internal::TypeInfoOf(header)->finalize(header->Payload()); });
   internal::DropExt(header);
 }
 
 // Any thread; wherever the task goes, it runs.
 template <typename Work>
-void Dispatch(const internal::HeapCore* core, Work work) {
+void Dispatch(const FinalizerExecutor& executor, Work work) {
   FinalizerTask task(work);
-  if (const FinalizerExecutor* executor = ExecutorOf(core)) {
-    CallUser("finalizer executor", nullptr, [&] { (*executor)(std::move(task)); });
-  }
+  CallUser({.phase = "finalizer executor"}, [&] { executor(std::move(task)); });
 }
 
 }  // namespace
@@ -61,11 +60,10 @@ bool RunNextFinalizer(Slot* slot) {
   Header* header = slot->first_finalizer;
   if (header == nullptr) return false;
   slot->first_finalizer = FinalizerLink(header);
-  const internal::HeapCore* core = internal::SegmentOf(header)->core;
-  if (ExecutorOf(core) == nullptr) {
-    Finalize(header);
+  if (const FinalizerExecutor* executor = ExecutorOf(internal::SegmentOf(header)->core)) {
+    Dispatch(*executor, header);
   } else {
-    Dispatch(core, header);
+    Finalize(header);
   }
   return true;
 }
@@ -100,8 +98,12 @@ bool TakeFinalizer(Header* header, bool rooted_too) {
   }
 }
 
-void DispatchTask(const internal::HeapCore* core, internal::WeakRecord* record) {
-  Dispatch(core, record);
+void DispatchRecord(const internal::HeapCore* core, internal::WeakRecord* record) {
+  if (const FinalizerExecutor* executor = ExecutorOf(core)) {
+    Dispatch(*executor, record);
+  } else {
+    RunRecord(record, /*whole=*/true);
+  }
 }
 
 }  // namespace reef::object
@@ -110,7 +112,7 @@ namespace reef {
 
 void FinalizerTask::operator()() noexcept {
   if (object_ != nullptr) object::Finalize(std::exchange(object_, nullptr));
-  if (record_ != nullptr) object::RunRecord(std::exchange(record_, nullptr));
+  if (record_ != nullptr) object::RunRecord(std::exchange(record_, nullptr), /*whole=*/false);
 }
 
 namespace internal {

@@ -15,6 +15,7 @@
 #include "reef/internal/slot.h"
 
 namespace reef::internal {
+struct TypeInfo;
 struct WeakRecord;
 }  // namespace reef::internal
 
@@ -42,21 +43,29 @@ void TakeUpLostFinalizers(Slot* slot);
 // The hidden word, for lists of objects whose finalizers were taken.
 Header*& FinalizerLink(Header* header);
 
-// Has the heap's executor, or else this thread, run a weak callback.
-void DispatchTask(const internal::HeapCore* core, internal::WeakRecord* record);
+// Has the heap's executor, or else this thread, run a weak callback. Before the object's
+// destructor.
+void DispatchRecord(const internal::HeapCore* core, internal::WeakRecord* record);
 
-// Tells the unraisable hook. `header` may be null.
-void ReportUnraisable(const char* phase, const Header* header, std::exception_ptr exception);
+// What a function of the program's is called for; see reef::Unraisable.
+struct Call {
+  const char* phase;
+  const internal::TypeInfo* type = nullptr;
+  const void* object = nullptr;
+};
 
-// Calls a function of the program's, for the object `header` or null.
+// Tells the unraisable hook.
+void ReportUnraisable(const Call& call, std::exception_ptr exception);
+
+// Calls a function of the program's.
 template <typename Function>
-void CallUser(const char* phase, const Header* header, Function function) {
+void CallUser(const Call& call, Function function) {
   Slot* slot = internal::CurrentSlot();
   ++slot->user_code;
   try {
     function();
   } catch (...) {
-    ReportUnraisable(phase, header, std::current_exception());
+    ReportUnraisable(call, std::current_exception());
   }
   --slot->user_code;
 }

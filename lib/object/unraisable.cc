@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "lib/object/finalizer.h"
@@ -25,21 +26,20 @@ void Print(const Unraisable& what) {
     detail = text;
   } catch (...) {
   }
-  (void)std::fprintf(stderr, "reef: exception ignored in a %s%s%s: %s\n", what.phase,
+  const char* article = std::strchr("aeiou", what.phase[0]) == nullptr ? "a" : "an";
+  (void)std::fprintf(stderr, "reef: exception ignored in %s %s%s%s: %s\n", article, what.phase,
                      what.type_name[0] == '\0' ? "" : " of ", what.type_name, detail);
 }
 
 }  // namespace
 
-void ReportUnraisable(const char* phase, const Header* header, std::exception_ptr exception) {
-  Unraisable what{
-      .phase = phase, .type_name = "", .object = nullptr, .exception = std::move(exception)};
+void ReportUnraisable(const Call& call, std::exception_ptr exception) {
   char name[200] = "";
-  if (header != nullptr) {
-    internal::CopyTypeName(internal::TypeInfoOf(header), name, sizeof name);
-    what.type_name = name;
-    what.object = const_cast<Header*>(header)->Payload();
-  }
+  if (call.type != nullptr) internal::CopyTypeName(call.type, name, sizeof name);
+  const Unraisable what{.phase = call.phase,
+                        .type_name = name,
+                        .object = call.object,
+                        .exception = std::move(exception)};
   const UnraisableHook hook = g_hook.load(std::memory_order_acquire);
   if (hook == nullptr) return Print(what);
   try {

@@ -40,8 +40,9 @@ inline bool IsWaitingBlock(const Header* header) {
 // lib/object/weak_callback.cc: calls what is due, newest first, and frees the records; `core` is
 // the object's heap.
 void RunRecords(const internal::HeapCore* core, internal::WeakRecord* records);
-// Calls the function unless its handle has ended; frees the cell's share of the record.
-void RunRecord(internal::WeakRecord* record);
+// Calls the function unless its handle has ended; frees the cell's share of the record. The object
+// is `whole` where its destructor has yet to begin.
+void RunRecord(internal::WeakRecord* record, bool whole);
 // Collector: the record's callback does not start any more, as if its handle had ended.
 void SilenceRecord(internal::WeakRecord* record);
 

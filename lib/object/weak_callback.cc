@@ -12,6 +12,7 @@
 #include "lib/os/chaos.h"
 #include "lib/os/fault.h"
 #include "reef/internal/poison.h"
+#include "reef/internal/type_info.h"
 
 namespace reef::object {
 namespace {
@@ -87,7 +88,7 @@ void RunRecords(const internal::HeapCore* core, WeakRecord* records) {
   records = Sorted(records);
   while (records != nullptr) {
     WeakRecord* record = std::exchange(records, records->next);
-    DispatchTask(core, record);
+    DispatchRecord(core, record);
   }
 }
 
@@ -95,10 +96,12 @@ void SilenceRecord(WeakRecord* record) {
   if (Turn(record, WeakRecord::kArmed, WeakRecord::kCalled)) record->call = nullptr;
 }
 
-void RunRecord(WeakRecord* record) {
+void RunRecord(WeakRecord* record, bool whole) {
   REEF_CHAOS_POINT("weak callback due, not yet called");
   if (Turn(record, WeakRecord::kArmed, WeakRecord::kCalled)) {
-    if (record->call) CallUser("weak callback", nullptr, [record] { record->call(); });
+    const Call call{
+        .phase = record->phase, .type = record->type, .object = whole ? record->object : nullptr};
+    if (record->call) CallUser(call, [record] { record->call(); });
     // Its captures go now, not with a handle that may live for long. Nobody else touches a record
     // that was called.
     record->call = nullptr;
@@ -110,22 +113,26 @@ void RunRecord(WeakRecord* record) {
 
 namespace reef::internal {
 
-WeakRecord* AddRecord(WeakCell* cell, std::function<void()> call) {
+WeakRecord* AddRecord(WeakCell* cell, const char* phase, std::function<void()> call) {
   WeakRecord* record = object::TakeUnused(cell);
-  if (record != nullptr) {
+  const bool is_new = record == nullptr;
+  if (is_new) {
+    os::ThrowIfFaultDue();
+    record = new WeakRecord;
+    ExpectNoLeak(record);
+    // Relaxed: the caller refers to the object, so nobody clears it.
+    Header* header = cell->target.load(std::memory_order_relaxed);
+    record->type = TypeInfoOf(header);
+    record->object = header->Payload();
+  } else {
     record->owners.fetch_add(1, std::memory_order_relaxed);  // the list's own keeps it
-    record->call = std::move(call);
-    record->number = object::NextNumber();
-    record->cell = cell;
-    record->state.store(WeakRecord::kArmed, std::memory_order_release);
-    return record;
   }
-  os::ThrowIfFaultDue();
-  record = new WeakRecord;
-  ExpectNoLeak(record);
+  record->phase = phase;
   record->call = std::move(call);
   record->number = object::NextNumber();
   record->cell = cell;
+  record->state.store(WeakRecord::kArmed, std::memory_order_release);
+  if (!is_new) return record;
   record->next = cell->records.load(std::memory_order_relaxed);
   while (!cell->records.compare_exchange_weak(record->next, record, std::memory_order_release,
                                               std::memory_order_relaxed)) {

@@ -25,6 +25,7 @@
 
 namespace reef::internal {
 
+struct TypeInfo;
 struct WeakRecord;
 
 struct WeakCell {
@@ -98,12 +99,16 @@ struct WeakRecord {
   uint64_t number = 0;         // later records have higher ones; written while busy
   WeakRecord* next = nullptr;  // constant while in a cell's list
   WeakCell* cell = nullptr;    // a handle on it, the record's while it is armed or called
+  // Constant: the object, and what Unraisable says of it.
+  const void* object = nullptr;
+  const TypeInfo* type = nullptr;
+  const char* phase = nullptr;  // as `call`
   std::function<void()> call;
 };
 
-// A record on the cell, whose handle it takes over. The caller refers to the object. May throw
-// std::bad_alloc: then nothing has happened.
-WeakRecord* AddRecord(WeakCell* cell, std::function<void()> call);
+// A record on the cell, whose handle it takes over; `phase` is Unraisable's. The caller refers to
+// the object. May throw std::bad_alloc: then nothing has happened.
+WeakRecord* AddRecord(WeakCell* cell, const char* phase, std::function<void()> call);
 // The handle ends: its callback does not start any more.
 void CancelRecord(WeakRecord* record);
 
