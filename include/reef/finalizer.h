@@ -11,18 +11,27 @@
 //
 // Where it runs: after a counted death on the thread that dropped the last reference, before that
 // statement ends; after a collection on the collector thread. Or, both, by the heap's
-// finalizer_executor. Of a garbage graph that a collection finds, all finalizers run before any
-// destructor. Heap::Collect is refused inside one. What it throws goes to the unraisable hook.
+// finalizer_executor.
+//
+// In which order: of what a collection finds, all finalizers run before any destructor, also of
+// what one of them drops; of what a drop kills, each runs after the destructor of the object that
+// held it. An executor's tasks are each for themselves: what becomes unreachable by one dies at its
+// end, before the next. The finalizer comes before the object's callbacks and its destructor in any
+// case (reef/weak.h).
+//
+// Heap::Collect is refused inside one, also in an executor's task. What it throws goes to the
+// unraisable hook. A class whose member named Finalize cannot be called so, because it is private,
+// hidden, or takes something else, does not compile in Make.
 //
 // Follows Python's __del__ (PEP 442).
 #ifndef REEF_FINALIZER_H_
 #define REEF_FINALIZER_H_
 
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "reef/internal/finalizer_task.h"
 #include "reef/internal/header.h"
@@ -32,24 +41,26 @@
 namespace reef {
 
 // An executor for threads of the program's choice, an event loop's for example: tasks wait until
-// somebody drains them. Must outlive the heaps that use it. All functions: any thread.
+// somebody drains them. Must outlive the heaps that use it, and those of their objects that outlive
+// them (HeapEnd). What it holds when it ends runs then. All functions: any thread.
 class FinalizerQueue {
  public:
   FinalizerQueue() = default;
   FinalizerQueue(const FinalizerQueue&) = delete;
   FinalizerQueue& operator=(const FinalizerQueue&) = delete;
 
-  // For HeapOptions::finalizer_executor.
+  // For HeapOptions::finalizer_executor. Where there is no memory to keep a task it runs at once
+  // (FinalizerExecutor).
   FinalizerExecutor Executor() {
     return [this](FinalizerTask task) {
       const std::lock_guard<std::mutex> lock(mutex_);
       tasks_.push_back(std::move(task));
     };
   }
-  // Runs what was there when it was called, the oldest first; returns how many that were. A task
-  // may call it: that runs what has come since.
+  // Runs what was there when it was called, the oldest first; returns how many that were. Allocates
+  // nothing. A task may call it: that runs what has come since.
   size_t Drain() {
-    std::deque<FinalizerTask> tasks;
+    std::vector<FinalizerTask> tasks;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       tasks.swap(tasks_);
@@ -64,7 +75,7 @@ class FinalizerQueue {
 
  private:
   mutable std::mutex mutex_;
-  std::deque<FinalizerTask> tasks_;
+  std::vector<FinalizerTask> tasks_;
 };
 
 // True if the object's Finalize has begun, or is queued, and was not re-armed since; of an empty
@@ -77,6 +88,11 @@ bool IsFinalized(const Ref<T>& ref) noexcept {
 
 // Lets Finalize run once more, for an object that was resurrected. Nothing changes if it has yet to
 // run, nor of an empty Ref. Any thread. O(1).
+//
+// Inside the object's own Finalize it counts if something refers to the object when that returns;
+// otherwise the object dies all the same. What refers to it may be a cycle that nobody else keeps:
+// then Finalize runs again in each collection until it leaves that alone. Of an object whose own
+// type hides the Finalize of T: checked builds abort, others do nothing.
 template <typename T>
   requires internal::HasFinalize<T>
 void RearmFinalizer(const Ref<T>& ref) noexcept {

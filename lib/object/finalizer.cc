@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "lib/object/subject.h"
 #include "lib/object/weak.h"
 #include "lib/threads/slot_registry.h"
+#include "reef/internal/check.h"
 #include "reef/internal/count.h"
 #include "reef/internal/finalizer_task.h"
 #include "reef/internal/slab.h"
@@ -24,10 +26,22 @@ const FinalizerExecutor* ExecutorOf(const internal::HeapCore* core) {
   return static_cast<const FinalizerExecutor*>(core->finalizer_executor);
 }
 
+// A finalizer that has re-armed an object which nobody has kept would come again at once, and so on
+// for ever. One exchange of the whole word: who locks it in between has it, disarmed.
+void DisarmSole(Header* header) {
+  // Acquire: as any count that is read.
+  uint64_t word = header->Shared(std::memory_order_acquire);
+  constexpr uint64_t kBoth = internal::kMerged | kFinalizable;
+  const bool sole =
+      (word & kBoth) == kBoth && internal::SharedExt(word) == 1 && internal::SharedHeap(word) == 0;
+  if (sole) (void)header->CompareExchangeShared(&word, word & ~kFinalizable);
+}
+
 void Finalize(Header* header) {
   CallUser(
       {.phase = "finalizer", .type = internal::TypeInfoOf(header), .object = header->Payload()},
       [header] { internal::TypeInfoOf(header)->finalize(header->Payload()); });
+  DisarmSole(header);
   internal::DropExt(header);
 }
 
@@ -121,7 +135,14 @@ bool IsFinalizable(const Header* header) {
   return (header->Shared(std::memory_order_acquire) & kFinalizable) != 0;
 }
 
-void Rearm(Header* header) { (void)header->SetFlags(kFinalizable); }
+void Rearm(Header* header) {
+  const bool has_one = TypeInfoOf(header)->finalize != nullptr;
+  REEF_CHECK_OF(has_one || !REEF_IS_CHECKED, object::SubjectOf(header),
+                "RearmFinalizer of an object whose own type hides the Finalize of its base",
+                "give that type a Finalize that Reef can call, or do not re-arm it");
+  // It has no hidden word.
+  if (has_one) (void)header->SetFlags(kFinalizable);
+}
 
 }  // namespace internal
 }  // namespace reef
