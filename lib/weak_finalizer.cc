@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <list>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "lib/fork.h"
@@ -16,7 +17,7 @@ namespace internal {
 using State = FinalizerState;
 using StateList = std::list<std::shared_ptr<State>>;
 
-// Under the registry's mutex, all of it.
+// Under the registry's mutex, once it is alive.
 struct FinalizerState {
   std::function<void()> function;
   WeakRecord* record = nullptr;
@@ -36,11 +37,17 @@ void RunAtExit();
 StateList& Alive() {
   alignas(StateList) static constinit unsigned char storage[sizeof(StateList)] = {};
   static constinit StateList* alive = nullptr;
-  if (alive == nullptr) {
-    (void)std::atexit(&RunAtExit);
-    alive = new (storage) StateList;
-  }
+  if (alive == nullptr) alive = new (storage) StateList;
   return *alive;
+}
+
+// Before the first one is made: so that those who are alive at the process's end are called.
+void PrepareExit() {
+  static constinit bool prepared = false;
+  const std::lock_guard<std::mutex> lock(g_mutex);
+  if (prepared) return;
+  if (std::atexit(&RunAtExit) != 0) throw std::bad_alloc();
+  prepared = true;
 }
 
 // The function, for the one caller that finds it alive; otherwise empty. The record is still to be
@@ -79,8 +86,11 @@ void RunAtExit() {
 
 }  // namespace
 
-std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> function) {
+std::shared_ptr<State> RegisterFinalizer(const void* object, std::function<void()> function) {
+  WeakCell* cell = AcquireCell(object);
+  if (cell == nullptr) return nullptr;  // by its own destructor
   try {
+    PrepareExit();
     os::ThrowIfFaultDue();
     auto state = std::make_shared<State>();
     state->function = std::move(function);
@@ -90,9 +100,9 @@ std::shared_ptr<State> RegisterFinalizer(WeakCell* cell, std::function<void()> f
     state->record = AddRecord(cell, "finalizer handle", [state] {
       WeakRecord* record = nullptr;
       const std::function<void()> due = Take(state, &record);
-      if (due) due();
-      // Its handle's share; the call itself runs on.
+      // Its handle's share, before what may throw; the call itself runs on, by the list's.
       if (record != nullptr) CancelRecord(record);
+      if (due) due();
     });
     const std::lock_guard<std::mutex> lock(g_mutex);
     state->place = entry.begin();

@@ -19,7 +19,10 @@
 // Null is final: once a Lock of the object has returned null, no Lock returns it again, and nobody
 // sees it alive. A Lock may revive an object that only a cycle, or nothing but its due finalizer,
 // keeps. The order of a death is: finalizer (Lock still succeeds), weak handles cleared, callbacks
-// newest first, destructor, members.
+// newest first, destructor, members. In two points it depends on the path. Of what a collection
+// reclaims, all callbacks come before any destructor, and what only its members held, and is not
+// itself part of a garbage cycle or behind one, dies before its own destructor, whose edges read
+// null. And an executor runs callbacks when it likes: after the destructor, as a rule.
 //
 // Follows Python's weakref; cells are the side tables of Swift.
 #ifndef REEF_WEAK_H_
@@ -160,23 +163,29 @@ uint32_t CallbackCount(const Ref<T>& ref) noexcept {
 
 // A weak handle that has a function called when its object dies: after the weak handles have been
 // cleared, before the destructor; newest first. Once; and not at all if this handle ended before
-// the call started, or lies itself in an object that the same collection reclaims.
+// the call started, or lies itself in a traced object that the same collection reclaims. (In a leaf
+// or a std container that such an object owns it is called.)
 //
 // The function is called on the thread that drops the last reference, outside of the engine's
 // operations, but for objects found by a collection: then on the collector thread; or by the heap's
-// finalizer executor. It must not wait for the end of this handle. What it throws goes to the
-// unraisable hook. The end of the handle does not wait for a call that has started.
+// finalizer executor, which may be after the destructor. (Which thread that is where a death comes
+// late is in reef/atomic.h.) It must not wait for the end of this handle, nor collect. What it
+// throws goes to the unraisable hook. The end of the handle does not wait for a call that has
+// started. What the function captures ends with the call or the handle, for one that is not called
+// with the garbage in which it lies; captures that keep the object alive keep it until then.
 template <typename T>
 class WeakCallback {
  public:
   WeakCallback() noexcept = default;
-  // Throws OutOfMemory or std::bad_alloc. An empty Ref makes an empty handle. An empty function:
-  // checked builds abort; others make a handle that calls nothing.
+  // Throws OutOfMemory or std::bad_alloc. An empty Ref makes an empty handle; so does one to an
+  // object in its own destructor (RefTo; checked builds abort there). An empty function: checked
+  // builds abort; others make a handle that calls nothing.
   WeakCallback(const Ref<T>& ref, std::function<void()> function) {
     if (!ref) return;
     REEF_DCHECK(function != nullptr, "a WeakCallback without a function",
                 "for a handle that has nothing to call use reef::Weak");
     internal::WeakCell* cell = internal::AcquireCell(ref.get());
+    if (cell == nullptr) return;  // by its own destructor
     try {
       record_ = internal::AddRecord(cell, "weak callback", std::move(function));
     } catch (...) {

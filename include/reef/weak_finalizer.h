@@ -6,9 +6,14 @@
 // Unlike the type's own Finalize it belongs to no class, does not see the object, and cannot
 // resurrect it; unlike WeakCallback it does its work although nobody keeps its handle: it stays
 // alive until it was called, detached, or its object has died. What it captures must not keep the
-// object alive. Follows Python's weakref.finalize.
+// object alive: it would live to the end of the process. Follows Python's weakref.finalize.
 //
-// Thread safety: all functions from any threads.
+// At the death of the object the function is called as a WeakCallback's is: among these, by its
+// age, on the same thread or by the same executor, and what it throws goes to the unraisable hook.
+// Heap::Collect is refused inside it then.
+//
+// Thread safety: all functions from any threads, but assignment: one handle is assigned by one
+// thread while no other uses it. Of a call, a Detach and the death one has the function.
 #ifndef REEF_WEAK_FINALIZER_H_
 #define REEF_WEAK_FINALIZER_H_
 
@@ -23,8 +28,9 @@ namespace reef {
 
 namespace internal {
 struct FinalizerState;
-// Takes over the handle `cell`, also if it throws std::bad_alloc.
-std::shared_ptr<FinalizerState> RegisterFinalizer(WeakCell* cell, std::function<void()> function);
+// Of a managed object that somebody refers to; null if it is being destroyed.
+std::shared_ptr<FinalizerState> RegisterFinalizer(const void* object,
+                                                  std::function<void()> function);
 }  // namespace internal
 
 // Copies are handles to the same finalizer. One that is not alive, was moved from, or is empty may
@@ -32,15 +38,16 @@ std::shared_ptr<FinalizerState> RegisterFinalizer(WeakCell* cell, std::function<
 class Finalizer {
  public:
   Finalizer() = default;
-  // Throws OutOfMemory or std::bad_alloc: then nothing has happened. An empty Ref makes one that is
-  // not alive; so does an empty function, but that checked builds abort.
+  // Throws OutOfMemory, std::bad_alloc, or what copying the function throws: then nothing has
+  // happened. An empty Ref makes one that is not alive; so does an empty function, or a Ref to an
+  // object in its own destructor, but that checked builds abort.
   template <typename T>
   Finalizer(const Ref<T>& object, const std::function<void()>& function) {
     if (!object) return;
     REEF_DCHECK(function != nullptr, "a Finalizer without a function",
                 "give it something to do when its object dies");
     if (!function) return;
-    state_ = internal::RegisterFinalizer(internal::AcquireCell(object.get()), function);
+    state_ = internal::RegisterFinalizer(object.get(), function);
   }
 
   // Calls the function now, if it is alive; true if it did. Passes on what it throws. False inside
