@@ -93,7 +93,8 @@ void RunRecords(const internal::HeapCore* core, WeakRecord* records) {
 }
 
 void SilenceRecord(WeakRecord* record) {
-  if (Turn(record, WeakRecord::kArmed, WeakRecord::kCalled)) record->call = nullptr;
+  // Its captures stay: their destructors are the program's, and go with the handle's own.
+  (void)Turn(record, WeakRecord::kArmed, WeakRecord::kCalled);
 }
 
 void RunRecord(WeakRecord* record, bool whole) {

@@ -286,6 +286,45 @@ TEST_F(ForkStepTest, DoesNotWaitForAWeakCallbackAndLosesNoOther) {
   EXPECT_EQ(called_, 2 * kRings);
 }
 
+// A callback that is not called, because its handle lies in the same garbage, ends with its handle:
+// what it has captured may wait as long as it likes.
+TEST_F(ForkStepTest, DoesNotWaitForWhatASilencedCallbackHasCaptured) {
+  struct Watching {
+    explicit Watching(Lives& lives) : life(lives) {}
+    void Trace(Visitor& v) const { v.Visit(other); }
+    Life life;
+    Member<Watching> other;
+    WeakCallback<Watching> watch;
+  };
+  struct Captured {
+    explicit Captured(Barrier* where) : barrier(where) {}
+    ~Captured() { barrier->Arrive(); }
+    Barrier* barrier;
+  };
+  Barrier barrier;
+  {
+    const Ref<Watching> one = heap_->Make<Watching>(lives_);
+    one->other = heap_->Make<Watching>(lives_);
+    one->other->other = one;
+    one->watch = WeakCallback<Watching>(
+        Ref<Watching>(one->other),
+        [this, captured = std::make_shared<Captured>(&barrier)] { ++called_; });
+  }
+  MakeGarbage();
+  std::thread collecting([&] { (void)heap_->Collect(); });
+  barrier.Await();
+  const pid_t pid = StartChild([&] {
+    (void)heap_->Collect();
+    CHILD_CHECK(called_ == kRings);
+    CHILD_CHECK(lives_.now() == 1);  // the lost thread's
+  });
+  barrier.Open();
+  EXPECT_EQ(EndOf(pid), "exit 0");
+  collecting.join();
+  EXPECT_EQ(called_, kRings);
+  EXPECT_EQ(lives_.now(), 0);
+}
+
 // Its registry is taken at the fork: no child finds it held.
 TEST_F(ForkStepTest, FinalizersOfNoClassWorkInTheChild) {
   std::atomic<bool> stop{false};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -213,22 +214,114 @@ TEST_F(WeakCallbackTest, CountsThoseThatWillBeCalled) {
   EXPECT_EQ(events_, Words({"three", "two", "destructor"}));
 }
 
-// Handles end on one thread while their object dies on another: each callback is called or not,
-// once at most, and not after its handle's end has returned without it.
+// Handles end on one thread while their object dies on another: each function is called, or has
+// ended with its handle, never both and never neither. (Its captures tell: they go with it.)
 TEST_F(WeakCallbackTest, EachOnceUnderRaces) {
-  constexpr size_t kHandles = 4;
+  struct Fate {
+    std::atomic<int> calls{0};
+    std::atomic<bool> gone{false};
+  };
+  struct Captured {
+    explicit Captured(Fate* whose) : fate(whose) {}
+    ~Captured() { fate->gone = true; }
+    Fate* fate;
+  };
+  constexpr size_t kHandles = 5;
   const size_t rounds = test::Sized(3000, 500);
   for (size_t round = 0; round < rounds; ++round) {
     Ref<int> object = heap_->Make<int>(1);
-    std::array<std::atomic<int>, kHandles> calls{};
+    std::array<Fate, kHandles> fates;
     std::vector<WeakCallback<int>> handles;
-    for (auto& count : calls) handles.emplace_back(object, [&count] { count.fetch_add(1); });
-    std::thread dropper([gone = std::move(object)]() mutable { gone.Reset(); });
-    for (auto& handle : handles) handle.Cancel();
+    for (Fate& fate : fates) {
+      handles.emplace_back(object, [captured = std::make_shared<Captured>(&fate)] {
+        if (captured->fate->gone) std::abort();
+        ++captured->fate->calls;
+      });
+    }
+    std::atomic<bool> may_drop{false};
+    std::thread dropper([gone = std::move(object), &may_drop]() mutable {
+      may_drop.wait(false);
+      gone.Reset();
+    });
+    std::array<bool, kHandles> ended{};
+    const auto cancel = [&](size_t i) {
+      handles[i].Cancel();
+      // Gone, and not by a call, which comes first.
+      ended[i] = fates[i].gone && fates[i].calls == 0;
+    };
+    cancel(0);  // before the drop
+    ASSERT_TRUE(ended[0]);
+    may_drop = true;
+    may_drop.notify_one();
+    for (size_t i = 1; i < kHandles; ++i) cancel(i);
     dropper.join();
     (void)heap_->Collect();
-    for (const auto& count : calls) ASSERT_LE(count.load(), 1);
+    for (size_t i = 0; i < kHandles; ++i) ASSERT_EQ(fates[i].calls, ended[i] ? 0 : 1) << i;
   }
+}
+
+// What a handle in its own object's destructor gets: reef/weak.h.
+struct Watcher {
+  explicit Watcher(Lives& lives) : life(lives) {}
+  ~Watcher() {
+    const WeakCallback<Watcher> watch(RefTo(this), [] { std::abort(); });
+    if (watch) std::abort();
+    const Finalizer finalizer(RefTo(this), [] { std::abort(); });
+    if (finalizer.alive()) std::abort();
+  }
+  Life life;
+};
+
+#if REEF_IS_CHECKED
+TEST_F(WeakCallbackTest, InADestructorTheRefIsAMisuse) {
+  Ref<Watcher> object = heap_->Make<Watcher>(lives_);
+  EXPECT_DEATH(object.Reset(), "a new reference to an object that is being destroyed");
+}
+#else
+TEST_F(WeakCallbackTest, InADestructorTheHandleIsEmpty) {
+  heap_->Make<Watcher>(lives_).Reset();
+  EXPECT_EQ(lives_.now(), 0);
+}
+#endif
+
+// The captures that keep their own object alive keep it for ever, until the handle ends.
+TEST_F(WeakCallbackTest, CapturesThatKeepTheObject) {
+  Ref<Node> node = MakeNode();
+  WeakCallback<Node> handle(node, [node] {});
+  node.Reset();
+  (void)heap_->Collect();
+  EXPECT_EQ(lives_.now(), 1);
+  handle.Cancel();
+  EXPECT_EQ(lives_.now(), 0);
+}
+
+// A handle that lies outside of the traced objects of the garbage, though that alone refers to it.
+TEST_F(WeakCallbackTest, HandleInAContainerOfTheSameGarbageIsCalled) {
+  struct Holder {
+    explicit Holder(Lives& lives) : life(lives) {}
+    void Trace(Visitor& v) const { v.Visit(node); }
+    Life life;
+    Member<Node> node;
+    std::vector<WeakCallback<Node>> watches;
+  };
+  Ref<Node> node = MakeNode();
+  node->next = node;
+  Ref<Holder> holder = heap_->Make<Holder>(lives_);
+  holder->node = node;
+  holder->watches.emplace_back(node, Note("watched from a container"));
+  // The holder is garbage with the ring.
+  struct Knot {
+    void Trace(Visitor& v) const { v.Visit(self, holder); }
+    Member<Knot> self;
+    Member<Holder> holder;
+  };
+  Ref<Knot> knot = heap_->Make<Knot>();
+  knot->self = knot;
+  knot->holder = std::move(holder);
+  knot.Reset();
+  node.Reset();
+  EXPECT_EQ(heap_->Collect().objects, 3u);
+  EXPECT_EQ(events_, Words({"watched from a container", "destructor"}));
 }
 
 }  // namespace
