@@ -23,8 +23,8 @@ class OutOfMemory : public std::bad_alloc {
   size_t bytes_;
 };
 
-// Heap::Collect was called where it would wait for itself: inside a ReadScope, or in a constructor
-// or destructor of a managed object. Nothing has happened.
+// Heap::Collect was called where it would wait for itself: inside a ReadScope, or in a constructor,
+// destructor, finalizer or callback (Heap::Collect lists them). Nothing has happened.
 class CollectRefused : public std::logic_error {
  public:
   using std::logic_error::logic_error;

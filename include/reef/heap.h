@@ -157,8 +157,11 @@ class Heap {
   // Collects until nothing unreachable is left that was unreachable when the call began (four
   // rounds at most, should destructors go on making cycles); waits for it, and reports what was
   // found meanwhile, for whomever. Also takes away pending biases and finishes grace periods.
-  // Throws CollectRefused inside a ReadScope, in a destructor of a managed object, or in a
-  // constructor of one that may throw.
+  // Throws CollectRefused inside a ReadScope, and in what the engine calls of the program's: a
+  // destructor of a managed object, a constructor of one that may throw, a finalizer, a weak
+  // callback, the function of a Finalizer at its object's death, one of OnCollection, an executor
+  // and its tasks, the unraisable hook. With an executor it does not wait for the tasks: what they
+  // keep is gone after a Collect that comes after them.
   CollectionReport Collect();
   // The same with a status: FailedPrecondition instead of CollectRefused.
   absl::StatusOr<CollectionReport> TryCollect();

@@ -8,7 +8,7 @@ const char* WhyNotCollect() {
   const internal::Slot* slot = internal::CurrentSlot();
   if (slot->scope_depth != 0) return "Collect inside a ReadScope would wait for that scope";
   if (slot->user_code != 0 || slot->draining) {
-    return "Collect inside a constructor or destructor of a managed object cannot be complete";
+    return "Collect inside a constructor, destructor, finalizer or callback cannot be complete";
   }
   if (IsCollectorThread()) return "Collect on the collector thread would wait for itself";
   return nullptr;

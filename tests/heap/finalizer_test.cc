@@ -276,31 +276,5 @@ TEST_F(FinalizerTest, ThrowingExecutorLosesNothing) {
   EXPECT_EQ(g_reports, Words({"finalizer executor"}));
 }
 
-// Finalizers that resurrect at random, from several threads, while collections run.
-TEST_F(FinalizerTest, OncePerObjectUnderRaces) {
-  struct Item {
-    explicit Item(Lives& lives) : life(lives) {}
-    void Trace(Visitor& v) const { v.Visit(next); }
-    void Finalize(Ref<Item>) {
-      if (finalized.fetch_add(1) != 0) std::abort();
-    }
-    ~Item() {
-      if (finalized.load() != 1) std::abort();
-    }
-    Life life;
-    Member<Item> next;
-    std::atomic<int> finalized{0};
-  };
-  const size_t rounds = test::Sized(20'000, 2'000);
-  const test::ConstantCollector collector(*heap_);
-  test::RunThreads(3, [&](int) {
-    for (size_t i = 0; i < rounds; ++i) {
-      Ref<Item> one = heap_->Make<Item>(lives_);
-      one->next = heap_->Make<Item>(lives_);
-      if (i % 2 == 0) one->next->next = one;
-    }
-  });
-}
-
 }  // namespace
 }  // namespace reef

@@ -274,8 +274,8 @@ struct Watcher {
 
 #if REEF_IS_CHECKED
 TEST_F(WeakCallbackTest, InADestructorTheRefIsAMisuse) {
-  Ref<Watcher> object = heap_->Make<Watcher>(lives_);
-  EXPECT_DEATH(object.Reset(), "a new reference to an object that is being destroyed");
+  EXPECT_DEATH(heap_->Make<Watcher>(lives_).Reset(),
+               "a Ref to an object that is being constructed or destroyed");
 }
 #else
 TEST_F(WeakCallbackTest, InADestructorTheHandleIsEmpty) {
