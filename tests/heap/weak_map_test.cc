@@ -1,5 +1,4 @@
-// Containers of weak handles: entries go with their objects, also while others look.
-#include <atomic>
+// Containers of weak handles: entries go with their objects, also while an iteration looks.
 #include <set>
 #include <string>
 #include <utility>
@@ -120,36 +119,59 @@ TEST_F(WeakMapTest, SetIsByIdentity) {
   EXPECT_FALSE(set.Insert(nullptr));
 }
 
-TEST_F(WeakMapTest, ManyThreadsWhileEntriesDie) {
-  const uint64_t seed = test::Seed();
-  SCOPED_TRACE(test::SeedNote(seed));
-  const size_t steps = test::Sized(20'000, 3'000);
-  const test::ConstantCollector collector(*heap_);
-  test::RunThreads(4, [&](int self) {
-    std::mt19937_64 random(seed + static_cast<uint64_t>(self));
-    std::vector<Ref<Image>> held(8);
-    for (size_t i = 0; i < steps; ++i) {
-      const std::string key = std::to_string(test::Below(random, 32));
-      switch (random() % 4) {
-        case 0:
-          held[test::Below(random, 8)] = map_.FindOrMake(key, [&] { return MakeImage(key); });
-          break;
-        case 1:
-          held[test::Below(random, 8)].Reset();
-          break;
-        case 2:
-          if (const Ref<Image> found = map_.Find(key)) {
-            ASSERT_EQ(found->name, key);
-          }
-          break;
-        default:
-          if (i % 100 == 0) {
-            map_.ForEach(
-                [](const std::string& at, const Ref<Image>& image) { ASSERT_EQ(image->name, at); });
-          }
-      }
-    }
-  });
+// Published objects are destroyed a grace period after they have died.
+TEST_F(WeakMapTest, ErasesNoDeadObjectThatWaits) {
+  Ref<Image> image = MakeImage("a");
+  AtomicRef<Image> published(image);
+  map_.Set("a", image);
+  WeakSet<Image> set;
+  EXPECT_TRUE(set.Insert(image));
+  image.Reset();
+  {
+    const ReadScope scope;
+    published.Store(nullptr);
+    EXPECT_EQ(lives_.now(), 1);
+    EXPECT_FALSE(map_.Find("a"));
+    EXPECT_LE(map_.size(), 1u);
+    EXPECT_FALSE(map_.Erase("a"));
+    EXPECT_TRUE(map_.empty());
+    int seen = 0;
+    set.ForEach([&seen](const Ref<Image>& /*image*/) { ++seen; });
+    EXPECT_EQ(seen, 0);
+  }
+  (void)heap_->Collect();
+  EXPECT_TRUE(set.empty());
+}
+
+TEST_F(WeakMapTest, InsertLeavesTheLivingWhereTheyAre) {
+  const Ref<Image> one = MakeImage("one");
+  const Ref<Image> two = MakeImage("two");
+  EXPECT_TRUE(map_.Insert("key", MakeImage("dead")));
+  EXPECT_TRUE(map_.Insert("key", one));
+  EXPECT_FALSE(map_.Insert("key", two));
+  EXPECT_FALSE(map_.Insert("key", one)) << "it was there already";
+  EXPECT_FALSE(map_.Insert("other", nullptr));
+  EXPECT_EQ(map_.Find("key"), one);
+  EXPECT_EQ(WeakCount(two), 0u);
+  EXPECT_EQ(map_.size(), 1u);
+}
+
+TEST_F(WeakMapTest, FactoryThatMakesNothing) {
+  EXPECT_FALSE(map_.FindOrMake("a", [] { return Ref<Image>(); }));
+  EXPECT_TRUE(map_.empty());
+}
+
+TEST_F(WeakMapTest, LookingForAnObjectMakesNoCell) {
+  WeakSet<Image> set;
+  const Ref<Image> image = MakeImage("a");
+  const uint64_t cells = DefaultHeap().Stats().raw_blocks;
+  EXPECT_FALSE(set.Contains(image));
+  EXPECT_FALSE(set.Erase(image));
+  EXPECT_FALSE(set.Contains(nullptr));
+  EXPECT_EQ(DefaultHeap().Stats().raw_blocks, cells);
+  EXPECT_EQ(WeakCount(image), 0u);
+  EXPECT_TRUE(set.Insert(image));
+  EXPECT_EQ(DefaultHeap().Stats().raw_blocks, cells + 1);
 }
 
 }  // namespace
