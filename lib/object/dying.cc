@@ -212,20 +212,24 @@ void Die(Slot* slot, Header* header) {
 void FreeUnborn(Header* header) {
   // Nobody may hold a reference: the constructor did not return. It leaves as it came, with the one
   // root that its maker would have got. The whole word, not the sum: a handle that another thread
-  // has dropped may be pending, and one that was published may just be read. (Weak handles, which
-  // checked builds diagnose where they are made, do no harm.)
+  // has dropped may be pending, and one that was published may just be read. Where there are weak
+  // handles a Lock may come in between: then DEAD is set in one step with the judgement.
+  constexpr uint64_t kDeadUnborn = kSharedInit | kMerged | kDead | kWeak;
   const uint32_t counts = header->Local(std::memory_order_acquire) & kLocalCounts;
-  const uint64_t seen = header->Shared(std::memory_order_acquire);
-  const uint64_t word = seen & ~(kFinalizable | kWeak);
-  const bool as_born =
-      (word == kSharedInit && counts == kLocalExt) || word == (kSharedInit | kMerged) + kSharedExt;
-  REEF_CHECK_OF(as_born, object::SubjectOf(header),
-                "a constructor threw after it had handed out a reference to its object",
-                "make references to an object once it is made, in a factory function for example");
+  uint64_t seen = header->Shared(std::memory_order_acquire);
+  do {
+    const uint64_t word = seen & ~(kFinalizable | kWeak);
+    const bool as_born = (word == kSharedInit && counts == kLocalExt) ||
+                         word == (kSharedInit | kMerged) + kSharedExt;
+    REEF_CHECK_OF(
+        as_born, object::SubjectOf(header),
+        "a constructor threw after it had handed out a reference to its object",
+        "make references to an object once it is made, in a factory function for example");
+    REEF_CHAOS_POINT("unborn object judged, not dead");
+  } while ((seen & kWeak) != 0 && !header->CompareExchangeShared(&seen, kDeadUnborn));
   Slot* slot = CurrentSlot();
   if (REEF_UNLIKELY((seen & kWeak) != 0)) {
     header->SetLocal(0);
-    header->SetShared(kSharedInit | kMerged | kDead | kWeak);
     object::EndWeak(header);
     object::EndHiddenEdge(header);
     header->SetStage(Stage::kFree);
