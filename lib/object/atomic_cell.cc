@@ -39,15 +39,15 @@ bool AtomicCell::Replace(WeakCell* cell, const WeakCell* desired) noexcept {
   while (CellIn(seen) == cell) {
     const auto pins = static_cast<uint32_t>(seen & kPins);
     // Before the exchange, whose release orders it: a reader that finds the word changed gives back
-    // a handle at once. The caller keeps the cell alive, hence relaxed.
-    if (pins != 0) cell->owners.fetch_add(pins, std::memory_order_relaxed);
+    // a handle at once. The caller keeps the cell alive.
+    if (pins != 0) cell->AddOwners(pins);
     REEF_CHAOS_POINT("pins counted as handles, word not exchanged");
     if (word_.compare_exchange_strong(seen, WordOf(desired), std::memory_order_acq_rel,
                                       std::memory_order_acquire)) {
       return true;
     }
     // Never the last: the caller's own is among those that stay.
-    if (pins != 0) cell->owners.fetch_sub(pins, std::memory_order_relaxed);
+    if (pins != 0) (void)cell->DropOwners(pins);
   }
   return false;
 }

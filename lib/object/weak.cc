@@ -135,7 +135,7 @@ WeakCell* InstallCell(Header* header, void* room) {
 
 void ReleaseCell(WeakCell* cell) {
   // Release: this handle's uses come before the cell's next life. Acquire: so do all others'.
-  if (cell->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) object::FreeCell(cell);
+  if (cell->DropOwners(1)) object::FreeCell(cell);
 }
 
 void* LockCell(WeakCell* cell) {
@@ -154,6 +154,7 @@ void* LockCell(WeakCell* cell) {
 
 uint32_t CountHandles(const Header* header) {
   if ((header->Shared(std::memory_order_acquire) & kWeak) == 0) return 0;
+  // Relaxed: a number, on which nobody reads anything else.
   return object::CellOf(header)->owners.load(std::memory_order_relaxed) - 1;
 }
 

@@ -24,6 +24,7 @@ class AtomicCell {
   // Takes over the caller's handle.
   explicit AtomicCell(WeakCell* cell) noexcept : word_(WordOf(cell)) {}
   ~AtomicCell() {
+    // Relaxed: whoever ends the word has it to himself.
     if (WeakCell* cell = CellIn(word_.load(std::memory_order_relaxed))) ReleaseCell(cell);
   }
   AtomicCell(const AtomicCell&) = delete;

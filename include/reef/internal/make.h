@@ -125,6 +125,7 @@ REEF_INLINE T* TryMakeObject(HeapCore* core, uint32_t heap_index, Args&&... args
   if (REEF_UNLIKELY(block == nullptr)) return nullptr;
 
   Header* header = static_cast<Header*>(block);
+  // Relaxed: it comes before the bracket of the birth, whose end the collector's rendezvous sees.
   if constexpr (HasFinalize<T>) SlabOf(block)->finalizable.store(true, std::memory_order_relaxed);
   BearHeader(slot, core, header, &TypeOf<T>::info, kTraced, kShared);
   T* object = static_cast<T*>(header->Payload());

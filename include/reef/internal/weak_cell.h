@@ -31,10 +31,26 @@ struct WeakRecord;
 struct WeakCell {
   explicit WeakCell(Header* header) : target(header) {}
 
-  // Null once the object cannot be locked any more. Release when cleared, acquire by Lock.
+  // Null from before the object's destructor on. (A Lock may fail earlier: DEAD, or the closed
+  // door, decides.) Release when cleared, acquire by Lock.
   std::atomic<Header*> target;
-  // Handles, and one for the object. Release when dropped, acquire by who drops the last.
+  // Handles, and one for the object. Release when dropped, acquire by who drops the last; relaxed
+  // when added by who keeps the cell alive and passes the new handles on himself. A full count is
+  // never lowered, and beyond kMost not raised: such a cell stays for ever. (The distance is more
+  // than all threads could drop between their look and their step.)
   std::atomic<uint32_t> owners{2};
+  static constexpr uint32_t kFull = uint32_t{1} << 31;
+  static constexpr uint32_t kMost = kFull + kFull / 2;
+  void AddOwners(uint32_t count) {
+    if (owners.load(std::memory_order_relaxed) < kMost) {
+      owners.fetch_add(count, std::memory_order_relaxed);
+    }
+  }
+  // True if these were the last.
+  bool DropOwners(uint32_t count) {
+    return owners.load(std::memory_order_relaxed) < kFull &&
+           owners.fetch_sub(count, std::memory_order_acq_rel) == count;
+  }
   // Records of callbacks that could be used again (a hint, relaxed).
   std::atomic<uint32_t> unused{0};
   // The object's callbacks, newest first but for those that use an old record again. Release by who
@@ -59,10 +75,7 @@ uint32_t CountHandles(const Header* header);
 // nobody takes its records.
 uint32_t CountCallbacks(const Header* header);
 
-inline void ShareCell(WeakCell* cell) {
-  // Relaxed: the caller has a counted handle, and passes the new one on itself.
-  cell->owners.fetch_add(1, std::memory_order_relaxed);
-}
+inline void ShareCell(WeakCell* cell) { cell->AddOwners(1); }
 
 // The cell of the managed object `payload`, which somebody refers to. Throws OutOfMemory.
 inline WeakCell* AcquireCell(const void* payload) {
