@@ -50,11 +50,26 @@ Registry& TheRegistry();
 
 constinit thread_local bool t_ended = false;
 
+// The slot's next thread must not find itself in a scope that nobody will end. A thread that ends
+// in one was wrong to (reef/atomic.h): what it has peeked at may go from here on.
+void LeaveUserCode(Slot* slot) {
+  REEF_DCHECK(
+      slot->scope_depth == 0 && slot->user_code == 0,
+      "a thread ended inside a ReadScope, or in a managed object's constructor or destructor",
+      "end each scope on its thread: keep none on the free store, nor on an abandoned fiber");
+  slot->user_code = 0;
+  slot->scope_depth = 0;
+  // Release: the reads in the scope come before the destruction that waits for it.
+  const uint64_t scope = slot->scope.load(std::memory_order_relaxed);
+  if ((scope & 1) != 0) slot->scope.store(scope + 1, std::memory_order_release);
+}
+
 // Runs after the thread's thread_local destructors. If another key's destructor uses a heap later,
 // it attaches again, and this runs again, unless that was the last round (late.h).
 void EndThread(void* arg) {
   Slot* slot = static_cast<Slot*>(arg);
   Registry& registry = TheRegistry();
+  LeaveUserCode(slot);
   if (registry.end_hook != nullptr) registry.end_hook(slot);
   // A `busy` left standing would keep an object's bias from being revoked for ever.
   slot->busy.store(nullptr, std::memory_order_release);
