@@ -1,7 +1,9 @@
 // The checked builds' questions about places: is this an object, does this edge lie in one?
 #include <atomic>
+#include <cstdint>
 
 #include "lib/memory/heap_table.h"
+#include "lib/memory/space.h"
 #include "lib/object/subject.h"
 #include "reef/internal/check.h"
 #include "reef/internal/count.h"
@@ -11,6 +13,13 @@
 
 namespace reef::internal {
 namespace {
+
+// True if `payload` is where an object starts, not a part of one, nor raw bytes. `core` is the heap
+// whose region it lies in.
+bool StartsAnObject(const HeapCore* core, const void* payload) {
+  const uintptr_t header = reinterpret_cast<uintptr_t>(payload) - Header::kBytes;
+  return memory::Space::Of(core)->IsObject(header);
+}
 
 // The slab that `address` lies in; null inside the tail of a huge run, where there is no record.
 const Slab* SlabAround(const HeapCore* core, const void* address) {
@@ -61,9 +70,9 @@ void CheckManaged(const void* payload) {
   const HeapCore* core = memory::FindHeap(payload);
   REEF_CHECK(core != nullptr, "a Ref to something that is not a managed object",
              "only objects from Make have a header; pass the object's own address");
-  const Stage stage = Header::Of(payload)->GetStage();
   REEF_CHECK_OF(
-      stage == Stage::kLive, object::SubjectAround(payload),
+      StartsAnObject(core, payload) && Header::Of(payload)->GetStage() == Stage::kLive,
+      object::SubjectAround(payload),
       "a Ref to an object that is being constructed or destroyed, or to a part of an object",
       "pass the address of a whole, living object");
 }
@@ -77,13 +86,14 @@ void CheckMayBeCounted(const Header* header) {
 }
 
 void CheckManagedOrDying(const void* payload) {
-  REEF_CHECK(memory::FindHeap(payload) != nullptr,
-             "a Weak to something that is not a managed object",
+  const HeapCore* core = memory::FindHeap(payload);
+  REEF_CHECK(core != nullptr, "a Weak to something that is not a managed object",
              "only objects from Make have a header; pass the object's own address");
-  const Stage stage = Header::Of(payload)->GetStage();
-  REEF_CHECK(stage != Stage::kFree && stage != Stage::kBuilding,
-             "a Weak to an object that is being constructed, or to a part of an object",
-             "make it after Make has returned, or by a function that is called then");
+  const bool whole = StartsAnObject(core, payload);
+  const Stage stage = whole ? Header::Of(payload)->GetStage() : Stage::kFree;
+  REEF_CHECK_OF(stage != Stage::kFree && stage != Stage::kBuilding, object::SubjectAround(payload),
+                "a Weak to an object that is being constructed, or to a part of an object",
+                "make it after Make has returned, or by a function that is called then");
 }
 
 }  // namespace reef::internal
