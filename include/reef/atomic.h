@@ -20,6 +20,12 @@
 // An object's address is not used again while a scope is open that could have peeked at it: a
 // comparison with a peeked pointer that succeeds has met the same object (no ABA).
 //
+// Order: Load, Peek and what a comparison has found acquire, what is stored is released, Exchange
+// and CompareExchange do both; a comparison that fails only acquires. That is less than
+// std::atomic's default: two threads that each store to one cell and then load the other may both
+// find the former values. Where that matters put a
+// std::atomic_thread_fence(std::memory_order_seq_cst) in between.
+//
 // Progress: all operations are lock-free; Load, and a CompareExchange that has failed and loads,
 // repeat only when another thread has replaced the value in between. Peek and a CompareExchange by
 // a peeked pointer are wait-free but for the counts of the targets (compare-exchange loops, where
@@ -28,7 +34,9 @@
 // Wrong calls: a pointer that is given to TryRef or to a comparison as peeked must have been shown
 // by Peek in a scope of this thread that is open still, or be null; Reef cannot tell. An
 // AtomicMember outside a managed object, or with a target in another heap: checked builds abort
-// when it is stored. A Ref that was moved from is empty, and stored as null.
+// when it is stored; in others it is an edge that nobody traces, and its target may be collected
+// under it. A Ref that was moved from is empty, and stored as null. To end a cell while another
+// thread uses it is a data race.
 //
 // CompareExchangeWeak is for loops, as std::atomic's. Here it does what CompareExchange does: an
 // attempt counts the desired target up and, if it fails, down again, which costs more than any
@@ -56,8 +64,10 @@ namespace reef {
 // by its own edges, is destroyed. Scopes nest, and may end in any order: what was peeked at stays
 // until the last of those that were open has ended. Keep them short: a thread that sleeps in one
 // delays the destruction of published objects (but neither the collector nor anybody's other
-// frees). Heap::Collect is refused inside one. A scope ends on the thread that opened it: checked
-// builds abort otherwise (do not hold one over a coroutine's suspension).
+// frees). Heap::Collect is refused inside one. A scope ends on the thread that opened it, and
+// before that thread does: checked builds abort otherwise (do not hold one over a coroutine's
+// suspension, nor on the free store). In other builds a scope that its thread has left open is over
+// with the thread; to end it then, or on another thread, is undefined.
 class ReadScope {
  public:
   ReadScope() : slot_(internal::CurrentSlot()) {
@@ -128,7 +138,8 @@ class AtomicRef {
     return Ref<T>::FromOwned(static_cast<T*>(
         internal::ExchangePublished(cell_, internal::Kind::kExt, Plain(desired.Release()))));
   }
-  // Stores `desired` if the target is `expected`. On failure loads the target into `expected`.
+  // Stores `desired` if the target is `expected`. On failure loads the target into `expected`, in a
+  // step of its own: by then it may be the expected one again, or null.
   bool CompareExchange(Ref<T>& expected, Ref<T> desired) noexcept {
     T* seen = expected.get();
     if (Replace(seen, std::move(desired))) return true;

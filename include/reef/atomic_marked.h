@@ -11,8 +11,8 @@
 //   while (next.mark == 0 && !node->next.CompareExchangeMark(scope, next, 1)) {}   // removed, once
 //
 // A null pointer carries a mark, too. The collector follows the pointer whatever the mark. All that
-// reef/atomic.h says of published objects, scopes and progress holds here; so does what it says of
-// CompareExchangeWeak.
+// reef/atomic.h says of published objects, scopes, order, progress and wrong calls holds here; so
+// does what it says of CompareExchangeWeak.
 //
 // Follows the marked references of Harris (DISC 2001) and Michael (SPAA 2002).
 #ifndef REEF_ATOMIC_MARKED_H_
@@ -51,8 +51,8 @@ struct MarkedRef {
 };
 
 // A data member of a managed object, visited by its Trace. Empty and with mark 0 at first. One
-// pointer wide. Marks are 0 to 3: checked builds abort on others, release builds drop their upper
-// bits.
+// pointer wide. Marks are 0 to 3, those of what is expected, too: checked builds abort on others,
+// release builds drop their upper bits.
 template <typename T>
 class AtomicMarkedMember {
  public:
@@ -114,7 +114,8 @@ class AtomicMarkedMember {
   // count, no bracket, because the edge leads where it led. Wait-free.
   bool CompareExchangeMark(const ReadScope& /*scope*/, Marked<T>& expected,
                            uint32_t mark) noexcept {
-    Check(nullptr, mark);
+    CheckMark(expected.mark);
+    CheckMark(mark);
     void* seen = Word(expected.pointer, expected.mark);
     // Release: what the mark announces was done before. Acquire: what was found, on either outcome;
     // the target stays published by the release that stored it, whose sequence this continues.
@@ -142,12 +143,16 @@ class AtomicMarkedMember {
   static MarkedRef<T> Counted(void* word) {
     return {Ref<T>::FromOwned(static_cast<T*>(internal::TargetOf(word))), internal::MarkOf(word)};
   }
-  void Check(const T* target, [[maybe_unused]] uint32_t mark) const {
+  static void CheckMark([[maybe_unused]] uint32_t mark) {
     REEF_DCHECK(mark <= kMaxMark, "a mark of more than two bits",
                 "an AtomicMarkedMember carries the marks 0 to 3");
+  }
+  void Check(const T* target, uint32_t mark) const {
+    CheckMark(mark);
     if (REEF_IS_CHECKED && target != nullptr) internal::CheckEdgeTarget(this, target);
   }
   bool Replace(Marked<T>& expected, Ref<T> desired, uint32_t mark) {
+    CheckMark(expected.mark);
     Check(desired.get(), mark);
     void* seen = Word(expected.pointer, expected.mark);
     if (internal::CompareExchangePublished(edge_.cell(), internal::Kind::kHeap, &seen,

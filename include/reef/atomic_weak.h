@@ -9,7 +9,10 @@
 // managed objects, where Trace does not visit it. A handle whose object has died stays what it is:
 // it compares equal to the other handles of that object, and its Lock is null for ever.
 //
-// Thread safety: all functions from any threads at once, but for constructor and destructor.
+// Thread safety: all functions from any threads at once, but for constructor and destructor, which
+// another thread's use of the handle must not meet: that is a data race.
+// Order: Load and Lock acquire, Store releases, the others do both; not sequentially consistent,
+// as reef/atomic.h says of its cells.
 // Progress: lock-free. An operation repeats only when another thread has changed the word.
 //
 // The cell that the word leads to is pinned by a count in the word itself while a reader takes a

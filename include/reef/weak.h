@@ -7,7 +7,9 @@
 //   reef::WeakCallback<Account> watch(account, [] { ... });   // is called when the account dies
 //
 // One pointer wide; may live anywhere, inside managed objects too (Trace does not visit it), and
-// outlive its heap. The object's memory is not kept: weak handles share a small cell.
+// outlive its heap. The object's memory is not kept: weak handles share a small cell, one for each
+// object that has had any. Cells are raw blocks of the default heap, whichever the object's is:
+// they count in its Stats().raw_blocks and towards its limits.
 //
 // A handle that was moved from, or made of an empty Ref, is empty: its Lock is null. All functions
 // may be called of an empty handle.
@@ -52,8 +54,9 @@ class Weak {
 
   constexpr Weak() noexcept = default;
   constexpr Weak(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor)
-  // Of the object of a Ref or Member; empty if that is. The first of an object allocates a cell:
-  // throws OutOfMemory. O(1).
+  // Of the object of a Ref or Member; empty if that is. The first of an object allocates its cell:
+  // throws OutOfMemory when the default heap, or the process, has no memory for it. O(1). Aborts if
+  // T is a base of U at a non-zero offset, as Ref does.
   template <typename U>
     requires std::is_convertible_v<U*, T*>
   Weak(const Ref<U>& ref)  // NOLINT(google-explicit-constructor)
@@ -79,8 +82,10 @@ class Weak {
   }
 
   // Of a managed object by its plain pointer, typically `this`. As Ref::FromManaged: somebody must
-  // hold a reference to it; checked builds abort if it is not managed, or not LIVE: not in its
-  // constructor. In its destructor, and of null, the handle is empty.
+  // hold a reference to it; checked builds abort if it is not where a managed object starts, or if
+  // that has a Trace and is in its constructor, and in other builds that is undefined. In its
+  // destructor, and of null, the handle is empty. In the constructor of a leaf it is allowed; but
+  // if that throws while another thread holds what it has locked, the process aborts.
   static Weak FromManaged(T* object) {
     Weak weak;
     if (object == nullptr) return weak;
@@ -146,7 +151,7 @@ Weak<T> WeakTo(T* object) {
 }
 
 // How many weak handles there are to the object, those with callbacks included. As RefCount: exact
-// while no other thread changes it. O(1).
+// while no other thread changes it, and below 2^31 handles. O(1).
 template <typename T>
 uint32_t WeakCount(const Ref<T>& ref) noexcept {
   return ref ? internal::CountHandles(internal::Header::Of(ref.get())) : 0;
