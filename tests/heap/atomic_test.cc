@@ -194,7 +194,7 @@ TYPED_TEST(AtomicTest, RefOfAPeekedObjectOutlivesTheScope) {
   Ref<Item> kept;
   {
     const ReadScope scope;
-    kept = RefTo(holder.cell().Peek(scope));
+    kept = TryRef(scope, holder.cell().Peek(scope));
   }
   holder.cell().Store(nullptr);
   (void)this->heap_->Collect();

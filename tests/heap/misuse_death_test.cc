@@ -294,18 +294,6 @@ TEST_F(MisuseDeathTest, AtomicRefInsideAManagedObjectIsReportedAndWorks) {
               "reef::AtomicMember");
 }
 
-TEST_F(MisuseDeathTest, MarkOfMoreThanTwoBits) {
-  struct Link {
-    void Trace(Visitor& v) const { v.Visit(next); }
-    AtomicMarkedMember<Link> next;
-  };
-  const Ref<Link> link = Make<Link>();
-  EXPECT_DEATH(link->next.Store(nullptr, 4), "reef: a mark of more than two bits");
-  const ReadScope scope;
-  Marked<Link> expected;
-  EXPECT_DEATH((void)link->next.CompareExchangeMark(scope, expected, 8), "the marks 0 to 3");
-}
-
 TEST_F(MisuseDeathTest, ScopeEndedOnAnotherThread) {
   const auto end_elsewhere = [] {
     auto scope = std::make_unique<ReadScope>();

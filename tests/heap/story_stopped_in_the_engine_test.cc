@@ -74,9 +74,14 @@ class StoppedInTheEngineStory : public test::QuietHeapTest {
     struct sigaction action = {};
     action.sa_handler = &StopHere;
     ASSERT_EQ(sigaction(SIGUSR2, &action, &former_), 0);
+    for (size_t i = 0; i < kPlaces; ++i) {
+      places_[i].Store(heap_->Make<Node>(lives_));
+      handles_[i].Store(places_[i].Load());
+    }
   }
   void TearDown() override {
     for (AtomicRef<Node>& place : places_) place.Store(nullptr);
+    for (AtomicWeak<Node>& handle : handles_) handle.Store(nullptr);
     QuietHeapTest::TearDown();
     (void)sigaction(SIGUSR2, &former_, nullptr);
     (void)close(g_go[0]);
@@ -95,18 +100,37 @@ class StoppedInTheEngineStory : public test::QuietHeapTest {
     }
     {
       const ReadScope scope;
-      const Node* seen = places_[test::Below(random, kPlaces)].Peek(scope);
+      Node* seen = places_[test::Below(random, kPlaces)].Peek(scope);
       if (seen != nullptr) made->leaf = seen->leaf;
+      if (const Ref<Node> counted = TryRef(scope, seen)) locked_.fetch_add(1);
     }
+    StepWeakly(random, made);
     Ref<Node> former = places_[test::Below(random, kPlaces)].Exchange(made);
     Ref<Node>& slot = (*held)[test::Below(random, held->size())];
     slot = random() % 2 == 0 ? std::move(former) : std::move(made);
     heap_->Deallocate(bytes);
   }
 
+  // The same for weak handles.
+  void StepWeakly(std::mt19937_64& random, const Ref<Node>& made) {
+    AtomicWeak<Node>& handle = handles_[test::Below(random, kPlaces)];
+    const Weak<Node> loaded = handle.Load();
+    const Weak<Node> copy = loaded;
+    if (const Ref<Node> locked = copy.Lock()) locked_.fetch_add(1);
+    if (const Ref<Node> locked = handles_[test::Below(random, kPlaces)].Lock()) {
+      locked_.fetch_add(1);
+    }
+    // The first handle in a slab takes memory from operator new, which locks in that build.
+    Weak<Node> fresh = REEF_TEST_ASAN ? loaded : Weak<Node>(made);
+    Weak<Node> expected = handle.Exchange(fresh);
+    (void)handles_[test::Below(random, kPlaces)].CompareExchange(expected, std::move(fresh));
+  }
+
   void Run();
 
   std::array<AtomicRef<Node>, kPlaces> places_;
+  std::array<AtomicWeak<Node>, kPlaces> handles_;
+  std::atomic<uint64_t> locked_{0};  // by handles and peeked pointers
   uint64_t armed_rounds_ = 0;  // in which a collection was under way while the thread was stopped
   struct sigaction former_ = {};
 };
@@ -171,9 +195,10 @@ void StoppedInTheEngineStory::Run() {
   }
   victim.join();
   for (std::thread& other : others) other.join();
+  EXPECT_GT(locked_.load(), rounds);
 }
 
-TEST_F(StoppedInTheEngineStory, OthersAllocateCountStoreLoadAndFree) { Run(); }
+TEST_F(StoppedInTheEngineStory, OthersAllocateCountStoreLoadLockAndFree) { Run(); }
 
 TEST_F(StoppedInTheEngineStory, OthersGoOnWhileCollectionsAreArmed) {
   const test::ConstantCollector collector(*heap_);
