@@ -8,7 +8,7 @@
 //
 // A part of a managed object, or a managed object of its own. Any thread may do anything at any
 // time. All operations are lock-free and linearizable, and O(log n); Get writes nothing but the
-// count of the value that it returns.
+// count of the value that it returns. What throws reef::OutOfMemory has changed nothing.
 #ifndef REEF_EXAMPLES_LOCK_FREE_HASH_MAP_H_
 #define REEF_EXAMPLES_LOCK_FREE_HASH_MAP_H_
 
@@ -62,7 +62,7 @@ class HashMap {
       reef::Ref<T> former = old == nullptr ? nullptr : reef::Ref<T>(old->value);
       const bool emptied = rest == nullptr;
       if (!place.slot->CompareExchange(scope, place.seen, std::move(rest))) continue;
-      if (emptied) Shrink(scope, hash);
+      if (emptied) TryShrink(scope, hash);
       return former;
     }
   }
@@ -168,6 +168,14 @@ class HashMap {
     (void)place.slot->CompareExchange(scope, place.seen, below);
   }
 
+  // The value has been removed, whether there is memory to contract or not.
+  void TryShrink(const reef::ReadScope& scope, uint64_t hash) {
+    try {
+      Shrink(scope, hash);
+    } catch (const reef::OutOfMemory&) {
+    }
+  }
+
   // Contracts the branches on a hash's way, from below, that hold at most one leaf.
   void Shrink(const reef::ReadScope& scope, uint64_t hash) {
     for (;;) {
@@ -184,24 +192,30 @@ class HashMap {
   }
 
   // Freezes `branch`, then replaces it in `above` by its only leaf, by nothing, or, where other
-  // threads were faster, by a copy. If `above` has changed, another thread has done so, or `above`
-  // is frozen itself, and whoever comes this way begins there.
+  // threads were faster, by a copy. Only that takes memory; if there is none the branch stays
+  // frozen, for the next one to come this way. If `above` has changed, another thread has done so,
+  // or `above` is frozen itself, and whoever comes this way begins there.
   void Contract(const reef::ReadScope& scope, Slot& above, Branch* branch) {
-    reef::Ref<Branch> copy = heap_.Make<Branch>();
-    reef::Ref<Node> only;
+    reef::Ref<Node> rest;
     int weight = 0;
-    for (size_t i = 0; i < branch->slots.size(); ++i) {
-      reef::Marked<Node> seen = branch->slots[i].Peek(scope);
-      while (seen.mark != kFrozen && !branch->slots[i].CompareExchangeMark(scope, seen, kFrozen)) {
+    for (Slot& slot : branch->slots) {
+      reef::Marked<Node> seen = slot.Peek(scope);
+      while (seen.mark != kFrozen && !slot.CompareExchangeMark(scope, seen, kFrozen)) {
       }
       if (seen.pointer == nullptr) continue;
       weight += seen.pointer->is_leaf ? 1 : 2;
-      only = branch->slots[i].Load().ref;
-      copy->slots[i].Store(only);
+      rest = slot.Load().ref;
     }
+    if (weight > 1) rest = CopyOf(*branch);
     reef::Marked<Node> expected{branch};
-    if (weight > 1) only = std::move(copy);
-    (void)above.CompareExchange(scope, expected, std::move(only));
+    (void)above.CompareExchange(scope, expected, std::move(rest));
+  }
+  reef::Ref<Branch> CopyOf(const Branch& frozen) {
+    reef::Ref<Branch> copy = heap_.Make<Branch>();
+    for (size_t i = 0; i < frozen.slots.size(); ++i) {
+      copy->slots[i].Store(frozen.slots[i].Load().ref);
+    }
+    return copy;
   }
 
   reef::Heap& heap_;

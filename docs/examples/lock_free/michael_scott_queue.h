@@ -30,7 +30,9 @@ class MichaelScottQueue {
     }
   }
 
+  // Null is no value: nothing is enqueued. Throws reef::OutOfMemory: then nothing has changed.
   void Enqueue(reef::Ref<T> value) {
+    if (value == nullptr) return;
     const reef::Ref<Node> node = heap_.Make<Node>(std::move(value));
     const reef::ReadScope scope;
     for (Node* last = tail_.Peek(scope);;) {

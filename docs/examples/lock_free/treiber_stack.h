@@ -1,8 +1,8 @@
 // A lock-free stack (R. K. Treiber, Systems Programming: Coping with Parallelism, IBM, 1986).
 //
-// What is missing from the textbook: the version counter against ABA, and the question when a
-// popped node may be freed. A node that was peeked at in a scope is not used again before the scope
-// ends, so a comparison with it needs neither.
+// Step for step the textbook's, without the version counter against ABA, and without the question
+// when a popped node may be freed. A node that was peeked at in a scope is not used again before
+// the scope ends, so a comparison with it needs neither.
 //
 // A part of a managed object, or a managed object of its own:
 //
@@ -29,7 +29,9 @@ class TreiberStack {
     }
   }
 
+  // Null is no value: nothing is pushed. Throws reef::OutOfMemory: then nothing has changed.
   void Push(reef::Ref<T> value) {
+    if (value == nullptr) return;
     reef::Ref<Node> top = top_.Load();
     const reef::Ref<Node> node = heap_.Make<Node>(std::move(value), top);
     while (!top_.CompareExchangeWeak(top, node)) node->below.Store(top);
