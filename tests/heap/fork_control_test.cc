@@ -113,18 +113,15 @@ TEST_F(ForkControlTest, WhoDrivesInTheParentIsNobodyInTheChild) {
 
 TEST_F(ForkControlTest, ACallbackThatRunsIsCutOff) {
   std::atomic<int> events{0};
-  std::atomic<bool> waiting{false};
-  std::atomic<bool> forked{false};
+  test::Meeting meeting;
   CollectionCallback callback = heap_->OnCollection([&](const CollectionEvent& event) {
     ++events;
     if (event.number != 1 || event.moment != CollectionEvent::Moment::kStart) return;
-    waiting = true;
-    waiting.notify_all();
-    forked.wait(false);
+    meeting.Arrive();
   });
   MakeRings(10);
   std::thread collecting([&] { (void)heap_->Collect(); });
-  waiting.wait(false);
+  meeting.Await();
   const pid_t pid = StartChild([&] {
     CHILD_CHECK(events == 1);
     CHILD_CHECK(heap_->Collect().objects == 10);
@@ -134,8 +131,7 @@ TEST_F(ForkControlTest, ACallbackThatRunsIsCutOff) {
     (void)heap_->Collect();
     CHILD_CHECK(events == before);
   });
-  forked = true;
-  forked.notify_all();
+  meeting.LetGo();
   EXPECT_EQ(EndOf(pid), "exit 0");
   collecting.join();
 }

@@ -25,16 +25,12 @@ using test::StartChild;
 struct Node {
   explicit Node(Lives& lives) : life(lives) {}
   ~Node() {
-    if (blocked == nullptr) return;
-    *begun = true;
-    begun->notify_all();
-    blocked->wait(true);
+    if (meeting != nullptr) meeting->Arrive();
   }
   void Trace(Visitor& v) const { v.Visit(next); }
   Life life;
   Member<Node> next;
-  std::atomic<bool>* blocked = nullptr;
-  std::atomic<bool>* begun = nullptr;
+  test::Meeting* meeting = nullptr;
 };
 
 class ForkLimitsTest : public test::QuietHeapTest {
@@ -73,20 +69,17 @@ TEST_F(ForkLimitsTest, ChildLeavesSurplus) {
 
 // The collector thread is cut off in the middle of a surplus: that one's rest is lost, no other.
 TEST_F(ForkLimitsTest, DoesNotWaitForASurplusThatBlocks) {
-  std::atomic<bool> blocked{true};
-  std::atomic<bool> begun{false};
+  test::Meeting meeting;
   Ref<Node> first = heap_->Make<Node>(lives_);
-  first->blocked = &blocked;
-  first->begun = &begun;
+  first->meeting = &meeting;
   std::move(first).DropLater();
-  begun.wait(false);
+  meeting.Await();
   const pid_t pid = StartChild([&] {
     std::move(MakeList(1'000)).DropLater();
     CHILD_CHECK(Eventually([&] { return lives_.now() <= 1; }));
     CHILD_CHECK(heap_->TryCollect().ok());
   });
-  blocked = false;
-  blocked.notify_all();
+  meeting.LetGo();
   EXPECT_EQ(EndOf(pid), "exit 0");
   EXPECT_TRUE(Eventually([&] { return lives_.now() == 0; }));
 }

@@ -47,25 +47,6 @@ struct Finalizable {
   Member<Finalizable> self;
 };
 
-// Something that user code on the collector thread waits for.
-class Barrier {
- public:
-  void Arrive() {
-    arrived_ = true;
-    arrived_.notify_all();
-    open_.wait(false);
-  }
-  void Await() { arrived_.wait(false); }
-  void Open() {
-    open_ = true;
-    open_.notify_all();
-  }
-
- private:
-  std::atomic<bool> arrived_{false};
-  std::atomic<bool> open_{false};
-};
-
 class ForkStepTest : public test::QuietHeapTest {
  protected:
   static constexpr int kRings = 200;
@@ -176,18 +157,18 @@ TEST_F(ForkStepTest, TheChildsChildFinishesItAsWell) {
 // Garbage condemned half: the collector thread is cut off in a destructor that it runs between two
 // slabs while the weak door is closed. (A queued drop is settled there.)
 TEST_F(ForkStepTest, NullStaysNullWhereCondemningIsCutOff) {
-  Barrier barrier;
+  test::Meeting meeting;
   struct Blocker {
-    explicit Blocker(Barrier* where) : barrier(where) {}
-    ~Blocker() { barrier->Arrive(); }
-    Barrier* barrier;
+    explicit Blocker(test::Meeting* where) : meeting(where) {}
+    ~Blocker() { meeting->Arrive(); }
+    test::Meeting* meeting;
   };
   // Garbage in many slabs, so that some of it is behind the poll.
   for (int i = 0; i < 50; ++i) MakeGarbage();
   std::promise<Ref<Blocker>> made;
   std::promise<void> end;
   std::thread owner([&] {
-    made.set_value(heap_->Make<Blocker>(&barrier));
+    made.set_value(heap_->Make<Blocker>(&meeting));
     end.get_future().wait();
   });
   Ref<Blocker> blocker = made.get_future().get();
@@ -198,7 +179,7 @@ TEST_F(ForkStepTest, NullStaysNullWhereCondemningIsCutOff) {
   // Polls settle what is queued once a millisecond: the first one that comes is to be due.
   std::this_thread::sleep_for(std::chrono::milliseconds(2));
   std::thread going_on([&] { (void)stepper.Finish(); });
-  barrier.Await();
+  meeting.Await();
   const pid_t pid = StartChild([&] {
     collector::g_on_step = nullptr;
     CHILD_CHECK(!AnyLocks());
@@ -207,7 +188,7 @@ TEST_F(ForkStepTest, NullStaysNullWhereCondemningIsCutOff) {
     CHILD_CHECK(called_ == 50 * kRings);
     CHILD_CHECK(lives_.now() == 0);
   });
-  barrier.Open();
+  meeting.LetGo();
   EXPECT_EQ(EndOf(pid), "exit 0");
   end.set_value();
   owner.join();
@@ -218,20 +199,20 @@ TEST_F(ForkStepTest, NullStaysNullWhereCondemningIsCutOff) {
 
 // The one that is running is the parent's; those behind it run in both.
 TEST_F(ForkStepTest, DoesNotWaitForAFinalizerAndLosesNoOther) {
-  Barrier barrier;
+  test::Meeting meeting;
   for (int i = 0; i < 10; ++i) {
     MakeFinalizableGarbage([&] {
-      if (++finalized_ == 5) barrier.Arrive();
+      if (++finalized_ == 5) meeting.Arrive();
     });
   }
   std::thread collecting([&] { (void)heap_->Collect(); });
-  barrier.Await();
+  meeting.Await();
   const pid_t pid = StartChild([&] {
     (void)heap_->Collect();
     CHILD_CHECK(finalized_ == 10);
     CHILD_CHECK(lives_.now() == 1);
   });
-  barrier.Open();
+  meeting.LetGo();
   EXPECT_EQ(EndOf(pid), "exit 0");
   collecting.join();
   EXPECT_EQ(finalized_, 10);
@@ -240,7 +221,7 @@ TEST_F(ForkStepTest, DoesNotWaitForAFinalizerAndLosesNoOther) {
 
 // The same of a thread that drops them.
 TEST_F(ForkStepTest, FinalizersListedByAnotherThreadRunInTheChild) {
-  Barrier barrier;
+  test::Meeting meeting;
   std::thread dropping([&] {
     std::vector<Ref<Finalizable>> objects;
     for (int i = 0; i < 10; ++i) {
@@ -249,17 +230,17 @@ TEST_F(ForkStepTest, FinalizersListedByAnotherThreadRunInTheChild) {
     // The first one's finalizer drops the others and blocks: they are listed behind it.
     Ref<Finalizable> first = heap_->Make<Finalizable>(lives_, [&] {
       objects.clear();
-      barrier.Arrive();
+      meeting.Arrive();
     });
     first.Reset();
   });
-  barrier.Await();
+  meeting.Await();
   const pid_t pid = StartChild([&] {
     (void)heap_->Collect();
     CHILD_CHECK(finalized_ == 10);
     CHILD_CHECK(lives_.now() == 1);
   });
-  barrier.Open();
+  meeting.LetGo();
   EXPECT_EQ(EndOf(pid), "exit 0");
   dropping.join();
   EXPECT_EQ(finalized_, 10);
@@ -267,20 +248,20 @@ TEST_F(ForkStepTest, FinalizersListedByAnotherThreadRunInTheChild) {
 }
 
 TEST_F(ForkStepTest, DoesNotWaitForAWeakCallbackAndLosesNoOther) {
-  Barrier barrier;
+  test::Meeting meeting;
   MakeGarbage();
   const Weak<Node> last = MakeGarbageRing();
-  const WeakCallback<Node> blocking(last.Lock(), [&] { barrier.Arrive(); });
+  const WeakCallback<Node> blocking(last.Lock(), [&] { meeting.Arrive(); });
   MakeGarbage();
   std::thread collecting([&] { (void)heap_->Collect(); });
-  barrier.Await();
+  meeting.Await();
   const pid_t pid = StartChild([&] {
     (void)heap_->Collect();
     CHILD_CHECK(called_ == 2 * kRings);
     CHILD_CHECK(lives_.now() == 0);
     CHILD_CHECK(heap_->Verify().ok());
   });
-  barrier.Open();
+  meeting.LetGo();
   EXPECT_EQ(EndOf(pid), "exit 0");
   collecting.join();
   EXPECT_EQ(called_, 2 * kRings);

@@ -1,4 +1,5 @@
-// What the suites about fork share: a child that checks, and says by its end how it went.
+// What the suites about fork share: a child that checks, and says by its end how it went; user code
+// that waits to be let go; and all that a heap can do, in a child.
 #ifndef REEF_TESTS_HEAP_FORK_SUPPORT_H_
 #define REEF_TESTS_HEAP_FORK_SUPPORT_H_
 
@@ -6,12 +7,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "gtest/gtest.h"
 
+#include "reef/reef.h"
 #include "tests/heap/support.h"
 
 namespace reef::test {
@@ -59,6 +65,86 @@ template <typename Body>
 std::string RunChild(const Body& body) {
   return EndOf(StartChild(body));
 }
+
+// User code, on the collector thread perhaps, that stays where it is until it is let go. Once.
+class Meeting {
+ public:
+  // By the user code: it has come; waits.
+  void Arrive() {
+    arrived_ = true;
+    arrived_.notify_all();
+    open_.wait(false);
+  }
+  // By the test: waits until it has come.
+  void Await() const { arrived_.wait(false); }
+  void LetGo() {
+    open_ = true;
+    open_.notify_all();
+  }
+
+ private:
+  std::atomic<bool> arrived_{false};
+  std::atomic<bool> open_{false};
+};
+
+class ForkTest : public QuietHeapTest {
+ protected:
+  struct Node {
+    explicit Node(Lives& lives) : life(lives) {}
+    void Trace(Visitor& v) const { v.Visit(next, shared); }
+    Life life;
+    Member<Node> next;
+    AtomicMember<Node> shared;
+  };
+  struct Leaf {
+    explicit Leaf(Lives& lives) : life(lives) {}
+    Life life;
+  };
+
+  Ref<Node> MakeRing(Lives& lives, int length) {
+    Ref<Node> first = heap_->Make<Node>(lives);
+    Ref<Node> last = first;
+    for (int i = 1; i < length; ++i) {
+      last->next = heap_->Make<Node>(lives);
+      last = last->next;
+    }
+    last->next = first;
+    return first;
+  }
+
+  // All that a heap does, in a child. Its objects are its own; it may have any number of threads.
+  void CheckHeap() {
+    Lives lives;
+    Ref<Node> list = heap_->Make<Node>(lives);
+    for (int i = 0; i < 5000; ++i) {
+      Ref<Node> node = heap_->Make<Node>(lives);
+      node->next = std::move(list);
+      list = std::move(node);
+    }
+    list.Reset();
+    CHILD_CHECK(lives.now() == 0);
+
+    (void)MakeRing(lives, 100);
+    CHILD_CHECK(lives.now() == 100);
+    CHILD_CHECK(heap_->Collect().objects >= 100);
+    CHILD_CHECK(lives.now() == 0);
+
+    AtomicRef<Node> place(heap_->Make<Node>(lives));
+    std::thread([&] {
+      place.Load()->next = heap_->Make<Node>(lives);
+      Ref<Leaf> away = heap_->Make<Leaf>(lives);
+      std::thread([moved = std::move(away)] {}).join();
+    }).join();
+    place.Store(nullptr);
+    CHILD_CHECK(Eventually([&] { return lives.now() == 0; }));
+
+    void* bytes = heap_->Allocate(100'000);
+    heap_->Deallocate(bytes);
+    const std::unique_ptr<Heap> other = NewHeap();
+    CHILD_CHECK(other->Make<Leaf>(lives) != nullptr);
+    CHILD_CHECK(lives.now() == 0);
+  }
+};
 
 }  // namespace reef::test
 

@@ -48,18 +48,26 @@ struct ThreadItems {
   Lives* lives = nullptr;
   std::vector<Ref<Item>> held;
 };
-thread_local ThreadItems t_early;
-thread_local ThreadItems t_late;
+ThreadItems& EarlyItems() {
+  thread_local ThreadItems items;
+  return items;
+}
+ThreadItems& LateItems() {
+  thread_local ThreadItems items;
+  return items;
+}
 
 TEST_F(LifetimeTest, ThreadLocalsDropTheirRefsWhateverTheOrder) {
   for (int round = 0; round < 20; ++round) {
     test::RunThreads(3, [&](int) {
-      t_early.heap = heap_.get();  // constructed before the thread's first use of the engine
-      t_early.lives = &lives_;
-      t_early.held.push_back(heap_->Make<Item>(lives_, 1));
-      t_late.heap = heap_.get();  // and after it
-      t_late.lives = &lives_;
-      t_late.held.push_back(heap_->Make<Item>(lives_, 2));
+      ThreadItems& early = EarlyItems();  // constructed before the thread's first use of the engine
+      early.heap = heap_.get();
+      early.lives = &lives_;
+      early.held.push_back(heap_->Make<Item>(lives_, 1));
+      ThreadItems& late = LateItems();  // and after it
+      late.heap = heap_.get();
+      late.lives = &lives_;
+      late.held.push_back(heap_->Make<Item>(lives_, 2));
     });
   }
   EXPECT_EQ(lives_.begun(), 240);

@@ -2,9 +2,12 @@
 // after the engine has taken the thread's slot back.
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstddef>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -32,7 +35,10 @@ struct Node {
 
 // What a thread holds until its end, when it allocates, stores, drops, publishes and collects.
 struct Pocket {
-  ~Pocket() { Empty(); }
+  ~Pocket() {
+    Empty();
+    if (at_end) at_end();
+  }
   void Fill(Heap* where, Lives* whose) {
     heap = where;
     lives = whose;
@@ -55,100 +61,120 @@ struct Pocket {
   Lives* lives = nullptr;
   Ref<Node> held;
   AtomicRef<Node> place;
+  std::function<void()> at_end;
 };
 
 using ThreadEndTest = test::QuietHeapTest;
 
-thread_local Pocket t_first;
-thread_local Pocket t_second;
-thread_local Pocket t_third;
+// thread_locals that are constructed one by one, each on its first use.
+template <size_t kNumber>
+Pocket& PocketOf() {
+  thread_local Pocket pocket;
+  return pocket;
+}
+constexpr std::array<Pocket& (*)(), 3> kPockets = {&PocketOf<0>, &PocketOf<1>, &PocketOf<2>};
 
 // Destroyed in the reverse of the order of their first use, which `order` says; the engine's own
-// first use of the thread comes after the first of them, before the last, or in between.
+// first use of the thread comes before the first of them, after the last, or in between.
 TEST_F(ThreadEndTest, ThreadLocalsInEveryOrder) {
-  constexpr std::array<std::array<int, 3>, 6> kOrders = {
+  constexpr std::array<std::array<size_t, 3>, 6> kOrders = {
       {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}};
   for (const auto& order : kOrders) {
     for (size_t attach = 0; attach <= 3; ++attach) {
+      std::vector<size_t> ends;
       std::thread([&] {
-        Pocket* const pockets[] = {&t_first, &t_second, &t_third};
         for (size_t i = 0; i < 3; ++i) {
           if (i == attach) (void)heap_->Make<Node>(lives_);
-          pockets[order[i]]->heap = nullptr;  // constructs it, uses no heap
+          kPockets[order[i]]().at_end = [&ends, number = order[i]] { ends.push_back(number); };
         }
-        for (Pocket* pocket : pockets) pocket->Fill(heap_.get(), &lives_);
+        for (const auto& pocket : kPockets) pocket().Fill(heap_.get(), &lives_);
       }).join();
+      EXPECT_EQ(ends, (std::vector<size_t>{order[2], order[1], order[0]}));
       EXPECT_TRUE(Eventually([&] { return lives_.now() == 0; })) << lives_.now();
     }
   }
 }
 
-// Keys' destructors run after all thread_locals, in rounds while there are values. One that comes
-// after the engine's finds no slot, and gets one anew; one that sets a value again comes a second
-// time.
-pthread_key_t g_early_key;
-pthread_key_t g_late_key;
+// A thread-specific key for as long as it lives. Keys' destructors run after all thread_locals, in
+// the order of their keys' making, in rounds while there are values.
+class ThreadKey {
+ public:
+  explicit ThreadKey(void (*end)(void*)) {
+    if (pthread_key_create(&key_, end) != 0) std::abort();
+  }
+  ~ThreadKey() { (void)pthread_key_delete(key_); }
+  ThreadKey(const ThreadKey&) = delete;
+  ThreadKey& operator=(const ThreadKey&) = delete;
+  // Of the calling thread.
+  void Set(const void* value) const { (void)pthread_setspecific(key_, value); }
 
-void EndEarly(void* pocket) { static_cast<Pocket*>(pocket)->Empty(); }
+ private:
+  pthread_key_t key_{};
+};
 
 // The thread sanitizer's own value goes in the last round, and nothing may run after that.
 constexpr int kRounds = REEF_TEST_TSAN ? 2 : 3;
 
-struct Twice {
-  Pocket pocket;
+// A value that uses the heap when it goes, and comes back for another round.
+struct Recurrent {
+  static void End(void* value) {
+    auto* self = static_cast<Recurrent*>(value);
+    self->pocket.Empty();
+    if (++self->rounds == kRounds) return;
+    self->pocket.Fill(self->heap, self->lives);
+    self->key->Set(self);
+  }
+  const ThreadKey* key = nullptr;
   Heap* heap = nullptr;
   Lives* lives = nullptr;
+  Pocket pocket = {};
   int rounds = 0;
 };
-void EndTwice(void* value) {
-  auto* twice = static_cast<Twice*>(value);
-  twice->pocket.Empty();
-  if (++twice->rounds == kRounds) return;
-  twice->pocket.Fill(twice->heap, twice->lives);
-  (void)pthread_setspecific(g_late_key, twice);
+
+void UseAtItsEnd(const ThreadKey& key, Heap& heap, Lives& lives) {
+  Recurrent value{.key = &key, .heap = &heap, .lives = &lives};
+  std::thread([&] {
+    value.pocket.Fill(&heap, &lives);
+    key.Set(&value);
+  }).join();
+  EXPECT_EQ(value.rounds, kRounds);
+  EXPECT_TRUE(Eventually([&] { return lives.now() == 0; })) << lives.now();
 }
 
-TEST_F(ThreadEndTest, ThreadSpecificValuesBeforeAndAfterTheEnginesOwn) {
-  // The heap is there, hence the engine's key; the one that was made before stands for any library
-  // that came first.
-  ASSERT_EQ(pthread_key_create(&g_early_key, &EndEarly), 0);
-  ASSERT_EQ(pthread_key_create(&g_late_key, &EndTwice), 0);
-  for (int round = 0; round < 20; ++round) {
-    Pocket pocket;
-    Twice twice;
-    std::thread([&] {
-      pocket.Fill(heap_.get(), &lives_);
-      twice.heap = heap_.get();
-      twice.lives = &lives_;
-      twice.pocket.Fill(heap_.get(), &lives_);
-      (void)pthread_setspecific(g_early_key, &pocket);
-      (void)pthread_setspecific(g_late_key, &twice);
-    }).join();
-    EXPECT_EQ(twice.rounds, kRounds);
-    EXPECT_EQ(pocket.heap, nullptr);
-    EXPECT_TRUE(Eventually([&] { return lives_.now() == 0; })) << lives_.now();
-  }
-  ASSERT_EQ(pthread_key_delete(g_early_key), 0);
-  ASSERT_EQ(pthread_key_delete(g_late_key), 0);
+// The heap is there, hence the engine's key: the thread's slot is gone, and it gets one anew.
+TEST_F(ThreadEndTest, ThreadSpecificValuesAfterTheEnginesOwn) {
+  const ThreadKey key(&Recurrent::End);
+  for (int i = 0; i < 20; ++i) UseAtItsEnd(key, *heap_, lives_);
+}
+
+// In a process of its own, in which the key comes before the first heap: its first round finds the
+// slot in use.
+TEST(ThreadEndDeathTest, ThreadSpecificValuesBeforeTheEnginesOwn) {
+  EXPECT_EXIT(
+      {
+        const ThreadKey key(&Recurrent::End);
+        Lives lives;
+        const std::unique_ptr<Heap> heap = test::NewHeap();
+        for (int i = 0; i < 20; ++i) UseAtItsEnd(key, *heap, lives);
+        _exit(testing::Test::HasFailure() ? 1 : 0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 // A thread that was given a Ref and has never used a heap drops it when the engine does not know
 // the thread any more, or not yet.
 TEST_F(ThreadEndTest, DropsAfterTheSlotIsGone) {
-  ASSERT_EQ(
-      pthread_key_create(&g_late_key, [](void* value) { delete static_cast<Ref<Node>*>(value); }),
-      0);
+  const ThreadKey key([](void* value) { delete static_cast<Ref<Node>*>(value); });
   for (const bool attached : {false, true}) {
     for (int i = 0; i < 100; ++i) {
       auto* held = new Ref<Node>(heap_->Make<Node>(lives_));
       std::thread([&] {
         if (attached) (void)heap_->Make<Node>(lives_);
-        (void)pthread_setspecific(g_late_key, held);
+        key.Set(held);
       }).join();
     }
     EXPECT_TRUE(Eventually([&] { return lives_.now() == 0; })) << lives_.now();
   }
-  ASSERT_EQ(pthread_key_delete(g_late_key), 0);
 }
 
 }  // namespace
