@@ -31,6 +31,7 @@ class ForkFromTest : public test::ForkTest {
   // The part of a child that has come back from fork where its parent has.
   template <typename Body>
   [[noreturn]] void EndAfter(const Body& body) {
+    if (test::kSanitized) _exit(0);  // see StartChild
     (void)alarm(test::kChildPatience);
     body();
     CheckHeap();
