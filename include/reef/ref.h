@@ -15,7 +15,7 @@
 // The last Ref or Member gone, the destructor runs before that statement ends, on that thread. The
 // exceptions: the object was published through an Atomic… (after a grace period), is under the
 // collector's hands at that instant (on the collector thread, at once after), or is biased to
-// another thread (at the next revocation: 64 such drops or a millisecond later).
+// another thread (at the next revocation: 56 such drops or a millisecond later).
 #ifndef REEF_REF_H_
 #define REEF_REF_H_
 

@@ -6,7 +6,7 @@
 // Its caches are given up with their slabs, because a thread may be cut off in the middle of moving
 // a slab or a block. What is a single word, or handed over by one exchange, is whole, and stays:
 // its pending entries, its retired objects, its ownership of objects. So the slot can be taken by
-// the next new thread, which continues the ownership; docs/protocols.md, section 19, goes through
+// the next new thread, which continues the ownership; docs/protocols.md, section 20, goes through
 // the operations one by one.
 #ifndef REEF_LIB_THREADS_LOST_H_
 #define REEF_LIB_THREADS_LOST_H_

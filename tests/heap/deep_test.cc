@@ -66,7 +66,7 @@ class DeepTest : public ::testing::Test {
  protected:
   static HeapOptions Options() {
     HeapOptions options = test::QuietOptions();
-    options.reserve_bytes = uint64_t{4} << 30;
+    options.reserve_bytes = uint64_t{8} << 30;
     return options;
   }
 
@@ -94,7 +94,7 @@ class DeepTest : public ::testing::Test {
 };
 
 TEST_F(DeepTest, ListDiesOnASmallStack) {
-  const size_t length = Sized(50'000'000, 1'000'000);
+  const size_t length = Sized(100'000'000, 1'000'000);
   RunOnSmallStack([&] {
     Ref<Link> head = MakeList(length);
     head.Reset();

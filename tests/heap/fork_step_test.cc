@@ -81,7 +81,7 @@ class ForkStepTest : public test::QuietHeapTest {
   std::atomic<int> finalized_{0};
 };
 
-// Protocols, section 19, Null again and Lost debts.
+// Protocols, section 20, Null again and Lost debts.
 TEST_F(ForkStepTest, AtEachStepTheChildFinishesTheCollection) {
   const Ref<Node> kept = heap_->Make<Node>(lives_);
   kept->next = heap_->Make<Node>(lives_);
