@@ -8,7 +8,7 @@
 # REEF_MODEL_JOBS: runs at a time (2). REEF_MODEL_SECONDS: the longest a run may take (300).
 set -eu
 
-models=(count roots mark rendezvous hazard grace published peeked weak door clear ephemeron atomic_weak bell orphans slab)
+models=(count roots mark rendezvous hazard grace published peeked weak door clear ephemeron atomic_weak bell orphans slab fork)
 
 # model | expected | switches
 runs() {
@@ -257,6 +257,20 @@ slab|fail|-DLOOK_FIRST
 slab|fail|-DKEPT_NONEMPTY
 slab|fail|-DPOP_MARKED
 slab|fail|-DUNMARK_NOT
+fork|pass|
+fork|pass|-DWORKERS=1 -DROUNDS=3 -DFORKS=3
+fork|fail|-DPLAIN_PLACE
+fork|fail|-DPLAIN_SHUT
+fork|fail|-DLOOK_FIRST
+fork|fail|-DGATE_FIRST
+fork|fail|-DNO_HOLD
+fork|fail|-DNO_REREAD
+fork|fail|-DNO_WAKE
+fork|fail|-DNO_OPEN_WAKE
+fork|fail|-DWAIT_BLIND
+fork|fail|-DNO_WINDOW
+fork|fail|-DNO_PATIENCE
+fork|fail|-DGIVE_UP_FIRST
 LIST
 }
 
