@@ -278,28 +278,28 @@ TEST_F(ForkStepTest, DoesNotWaitForWhatASilencedCallbackHasCaptured) {
     WeakCallback<Watching> watch;
   };
   struct Captured {
-    explicit Captured(Barrier* where) : barrier(where) {}
-    ~Captured() { barrier->Arrive(); }
-    Barrier* barrier;
+    explicit Captured(test::Meeting* where) : meeting(where) {}
+    ~Captured() { meeting->Arrive(); }
+    test::Meeting* meeting;
   };
-  Barrier barrier;
+  test::Meeting meeting;
   {
     const Ref<Watching> one = heap_->Make<Watching>(lives_);
     one->other = heap_->Make<Watching>(lives_);
     one->other->other = one;
     one->watch = WeakCallback<Watching>(
         Ref<Watching>(one->other),
-        [this, captured = std::make_shared<Captured>(&barrier)] { ++called_; });
+        [this, captured = std::make_shared<Captured>(&meeting)] { ++called_; });
   }
   MakeGarbage();
   std::thread collecting([&] { (void)heap_->Collect(); });
-  barrier.Await();
+  meeting.Await();
   const pid_t pid = StartChild([&] {
     (void)heap_->Collect();
     CHILD_CHECK(called_ == kRings);
     CHILD_CHECK(lives_.now() == 1);  // the lost thread's
   });
-  barrier.Open();
+  meeting.LetGo();
   EXPECT_EQ(EndOf(pid), "exit 0");
   collecting.join();
   EXPECT_EQ(called_, kRings);
