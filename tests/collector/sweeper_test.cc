@@ -1,4 +1,4 @@
-// The sweeper, pass by pass: what is condemned, what emptied edges leave behind, what goes back.
+// The sweeper's first passes: what is condemned, and what emptied edges leave behind.
 #include "lib/collector/sweeper.h"
 
 #include <atomic>
@@ -13,6 +13,7 @@
 #include "lib/object/dying.h"
 #include "lib/object/revocation.h"
 #include "tests/collector/support.h"
+#include "tests/collector/sweeper_support.h"
 
 namespace reef::collector::test {
 namespace {
@@ -21,108 +22,8 @@ using internal::CountReferences;
 using internal::CurrentSlot;
 using internal::kDead;
 using internal::kMerged;
-using internal::SlabKind;
 using internal::SlabOf;
 using internal::Stage;
-
-// Looks around when its destructor runs.
-struct Witness {
-  explicit Witness(std::atomic<int>* my_ends) : ends(my_ends) {}
-  ~Witness() {
-    ends->fetch_add(1);
-    if (next.get() == nullptr && other.get() == nullptr) ++saw_null;
-    if (StageOf(this) == Stage::kDestroying) ++saw_destroying;
-    if (Counts::Of(this).flags == (kDead | kMerged)) ++saw_dead;
-    DropRoot(this);  // of a dead object: must do nothing
-  }
-  void Trace(Visitor& visitor) const { visitor.Visit(next, other); }
-  Member<Witness> next;
-  Member<Node> other;
-  std::atomic<int>* ends;
-  static inline int saw_null = 0;
-  static inline int saw_destroying = 0;
-  static inline int saw_dead = 0;
-};
-
-// Too large for a slab's blocks.
-struct Large {
-  explicit Large(std::atomic<int>* my_ends) : ends(my_ends) {}
-  ~Large() { ends->fetch_add(1); }
-  void Trace(Visitor& visitor) const { visitor.Visit(next); }
-  Member<Large> next;
-  std::atomic<int>* ends;
-  char bytes[100'000];
-};
-
-int g_polls = 0;
-void CountPoll() { ++g_polls; }
-
-// Objects are born white here; whoever is to live is painted.
-class SweeperTest : public CollectorTest {
- protected:
-  static constexpr uint8_t kBlack = 2;
-
-  template <typename T>
-  static T* Paint(T* payload) {
-    Header::Of(payload)->SetColour(kBlack);
-    return payload;
-  }
-  CollectionReport CondemnAll() {
-    CollectionReport report;
-    ClearedCells cells;
-    Condemn(space(), kBlack, &report, &cells, &NoPoll);
-    return report;
-  }
-  void Clear() { ClearGarbage(space(), kBlack, CurrentSlot(), &NoPoll); }
-  void Free() {
-    g_polls = 0;
-    FreeGarbage(space(), kBlack, CurrentSlot(), &CountPoll);
-  }
-  // All three, as a collection does it.
-  CollectionReport Sweep() {
-    const CollectionReport report = CondemnAll();
-    Clear();
-    Free();
-    return report;
-  }
-  uint64_t UsedBlocks() const {
-    uint64_t used = 0;
-    space().ForEachSlab([&used](const Slab& slab) { used += Space::UsedBlocks(slab); });
-    return used;
-  }
-  Witness* MakeWitnesses(int count) {
-    Witness* first = New<Witness>(&ends_);
-    Witness* last = first;
-    for (int i = 1; i < count; ++i) {
-      Witness* witness = New<Witness>(&ends_);
-      Point(last->next, witness);
-      DropRoot(witness);
-      last = witness;
-    }
-    Point(last->next, first);
-    DropRoot(first);
-    return first;
-  }
-  Large* NewLarge() {
-    void* block = heap_.space->AllocateRun(SlabKind::kTraced, sizeof(Large), alignof(Large));
-    EXPECT_NE(block, nullptr);
-    auto* header = static_cast<Header*>(block);
-    internal::BearHeader(CurrentSlot(), &core_, header, &internal::TypeOf<Large>::info, true);
-    Large* large = ::new (header->Payload()) Large(&ends_);
-    header->SetStage(Stage::kLive);
-    return large;
-  }
-  // Two of them, each with slabs of its own.
-  Large* MakeLargeGarbage() {
-    Large* one = NewLarge();
-    Large* two = NewLarge();
-    Point(one->next, two);
-    Point(two->next, one);
-    DropRoot(one);
-    DropRoot(two);
-    return one;
-  }
-};
 
 TEST_F(SweeperTest, WhiteLivingObjectsAreCondemned) {
   Node* garbage = MakeGarbage();
@@ -301,124 +202,6 @@ TEST_F(SweeperTest, WhatDiesByClearingIsDestroyedInTheNextPhase) {
   Free();
   EXPECT_EQ(ends_, 4);
   EXPECT_EQ(slot->dying.first(), nullptr);
-  EXPECT_EQ(UsedBlocks(), 0u);
-}
-
-TEST_F(SweeperTest, DestructorsRunOnceAndSeeNoOtherObject) {
-  constexpr int kCount = 100;
-  Witness* witness = MakeWitnesses(kCount);
-  Node* living = Paint(NewNode());
-  Point(witness->other, living);
-  Point(witness->next->other, living);
-  Witness::saw_null = Witness::saw_destroying = Witness::saw_dead = 0;
-  EXPECT_EQ(Sweep().objects, static_cast<uint64_t>(kCount));
-  EXPECT_EQ(ends_, kCount);
-  EXPECT_EQ(Witness::saw_null, kCount);
-  EXPECT_EQ(Witness::saw_destroying, kCount);
-  EXPECT_EQ(Witness::saw_dead, kCount);
-  EXPECT_EQ(Counts::Of(living), (Counts{1, 0, 0, 0, 0}));
-  // A second round finds nothing left to do.
-  EXPECT_EQ(Sweep().objects, 0u);
-  EXPECT_EQ(g_polls, 0);
-  EXPECT_EQ(ends_, kCount);
-}
-
-TEST_F(SweeperTest, FreedBlocksAreUsedAgain) {
-  Node* living = Paint(NewNode());
-  Node* garbage = MakeGarbage();
-  const std::set<Node*> blocks{garbage, garbage->next.get()};
-  ASSERT_EQ(UsedBlocks(), 3u);
-  (void)Sweep();
-  EXPECT_EQ(UsedBlocks(), 1u);
-  for (const Node* node : blocks) EXPECT_EQ(StageOf(node), Stage::kFree);
-  EXPECT_EQ((std::set<Node*>{NewNode(), NewNode()}), blocks);
-  EXPECT_EQ(StageOf(living), Stage::kLive);
-  EXPECT_TRUE(Verify(space()).ok()) << Verify(space());
-}
-
-TEST_F(SweeperTest, BlocksOfAnotherThreadsSlabGoBackToThatSlab) {
-  Actor other;
-  Witness* witness = nullptr;
-  other.Do([&] { witness = MakeWitnesses(5); });
-  const Slab* slab = SlabOf(Header::Of(witness));
-  EXPECT_EQ(Sweep().objects, 5u);
-  EXPECT_EQ(ends_, 5);
-  EXPECT_EQ(internal::RemoteCount(slab->remote.load()), 5u);
-  EXPECT_EQ(UsedBlocks(), 0u);
-}
-
-TEST_F(SweeperTest, FullSlabsComeBackWithAllTheirBlocks) {
-  constexpr int kCount = 5'000;  // several slabs of them
-  const Witness* witness = MakeWitnesses(kCount);
-  const Slab* slab = SlabOf(Header::Of(witness));
-  ASSERT_LT(slab->capacity, static_cast<uint32_t>(kCount) / 2);
-  EXPECT_EQ(Sweep().objects, static_cast<uint64_t>(kCount));
-  EXPECT_EQ(ends_, kCount);
-  EXPECT_EQ(UsedBlocks(), 0u);
-  EXPECT_TRUE(Verify(space()).ok()) << Verify(space());
-}
-
-TEST_F(SweeperTest, PollIsCalledForEachSlabWithGarbage) {
-  Paint(New<Fan>());  // a slab without any
-  MakeGarbage();
-  MakeLargeGarbage();
-  (void)Sweep();
-  EXPECT_EQ(ends_, 4);
-  EXPECT_EQ(g_polls, 3);
-  space().ForEachSlab([](const Slab& slab) { EXPECT_FALSE(slab.has_garbage); });
-}
-
-TEST_F(SweeperTest, LargeObjectsRunGoesBack) {
-  Large* one = MakeLargeGarbage();
-  Large* two = one->next.get();
-  const Slab* slab = SlabOf(Header::Of(one));
-  ASSERT_NE(slab->run_slabs, 0u);
-  ASSERT_EQ(UsedBlocks(), 2u);
-  const uint64_t bytes = 2 * slab->block_bytes;
-  EXPECT_EQ(Sweep().bytes, bytes);
-  EXPECT_EQ(ends_, 2);
-  EXPECT_EQ(StageOf(one), Stage::kFree);
-  EXPECT_EQ(StageOf(two), Stage::kFree);
-  EXPECT_EQ(UsedBlocks(), 0u);
-  EXPECT_EQ((std::set<Large*>{NewLarge(), NewLarge()}), (std::set<Large*>{one, two}));
-}
-
-// What a poll may do at worst: everything that is due on this thread, here and now.
-int g_drains = 0;
-Witness* g_dropped = nullptr;
-void DrainInPoll() {
-  ++g_drains;
-  // A drop that had waited until now.
-  if (g_dropped != nullptr) DropRoot(std::exchange(g_dropped, nullptr));
-  object::Drain(CurrentSlot());
-}
-
-TEST_F(SweeperTest, OtherWorkIsDoneBetweenSlabsAndDoesNotDisturb) {
-  constexpr int kCount = 5'000;
-  for (int i = 0; i < kCount; ++i) {
-    Node* garbage = MakeGarbage();
-    // Dies by clearing, and owns another one.
-    Node* living = Paint(NewNode());
-    Node* below = Paint(NewNode());
-    Point(living->next, below);
-    DropRoot(below);
-    Point(garbage->other, living);
-    DropRoot(living);
-  }
-  g_dropped = Paint(New<Witness>(&ends_));
-  g_drains = 0;
-  CollectionReport report;
-  ClearedCells cells;
-  Condemn(space(), kBlack, &report, &cells, &DrainInPoll);
-  EXPECT_EQ(report.objects, 2u * kCount);
-  EXPECT_EQ(ends_, 1) << "the drop did not wait for the sweep";
-  const int condemn_drains = g_drains;
-  EXPECT_GT(condemn_drains, 5);
-  ClearGarbage(space(), kBlack, CurrentSlot(), &DrainInPoll);
-  EXPECT_GT(g_drains, condemn_drains + 5);
-  EXPECT_FALSE(CurrentSlot()->draining);
-  Free();
-  EXPECT_EQ(ends_, 1 + 4 * kCount);
   EXPECT_EQ(UsedBlocks(), 0u);
 }
 
