@@ -22,6 +22,7 @@ namespace reef {
 namespace {
 
 using test::EndOf;
+using test::Life;
 using test::Lives;
 using test::RunChild;
 using test::StartChild;
@@ -190,13 +191,29 @@ class OnTheCollectorThread : public ForkFromTest {
     const Ref<Node> ring = MakeRing(lives_, 2);
     watch_ = WeakCallback<Node>(ring, std::move(call));
   };
+  const Prepare captures_ = [this](auto call) {
+    // A callback that is not to be called, because its handle is garbage as well; what it has
+    // captured ends all the same.
+    struct Watcher {
+      explicit Watcher(Lives& lives) : life(lives) {}
+      void Trace(Visitor& v) const { v.Visit(other); }
+      Life life;
+      Member<Watcher> other;
+      WeakCallback<Watcher> watch;
+    };
+    const Ref<Watcher> first = heap_->Make<Watcher>(lives_);
+    first->other = heap_->Make<Watcher>(lives_);
+    first->other->other = first;
+    std::shared_ptr<void> captured(nullptr, [call = std::move(call)](void*) { call(); });
+    first->watch = WeakCallback<Watcher>(first->other, [captured] {});
+  };
   const Prepare collection_callback_ = [this](auto call) {
     collections_ = heap_->OnCollection([call = std::move(call), once = true](auto&) mutable {
       if (std::exchange(once, false)) call();
     });
   };
-  const std::array<const Prepare*, 4> kinds_ = {&destructor_, &finalizer_, &weak_callback_,
-                                                &collection_callback_};
+  const std::array<const Prepare*, 5> kinds_ = {&destructor_, &finalizer_, &weak_callback_,
+                                                &captures_, &collection_callback_};
 
   WeakCallback<Node> watch_;
   CollectionCallback collections_;
