@@ -10,10 +10,14 @@
 // the edges (each logged for the collector in the bracket that moves it), then lets the old one go.
 //
 // Thread safety: as Member: writers and readers are synchronised by the program.
-// Failure: growth throws OutOfMemory and leaves the vector as it was.
+// Failure: growth throws OutOfMemory and leaves the vector as it was. Outside a managed object it
+// aborts, in every build. A vector that was moved from is empty.
+// User code that an operation runs (destructors of what it drops, on_limit when it takes memory)
+// may change the vector: what it adds or removes counts, and the operation goes on from there.
 #ifndef REEF_VECTOR_H_
 #define REEF_VECTOR_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -83,7 +87,8 @@ class Vector {
   bool empty() const noexcept { return size() == 0; }
   size_t capacity() const noexcept { return buffer() == nullptr ? 0 : buffer()->capacity(); }
 
-  // Unchecked in release builds; checked builds abort on an index out of range.
+  // Checked builds abort on an index out of range, as on front and back of an empty vector; in
+  // others the behaviour is undefined.
   Member<T>& operator[](size_t index) noexcept {
     CheckIndex(index);
     return begin()[index];
@@ -104,20 +109,23 @@ class Vector {
 
   // Amortised O(1).
   void push_back(Ref<T> value) {
-    // Again, should it have grown full: dropping the old buffer may run destructors, of any object.
+    // Again, should user code that growth has run have filled it.
     while (size() == capacity()) Grow(size() + 1);
     const size_t count = size();
     begin()[count] = std::move(value);
     size_ = count + 1;
   }
+  // Nothing is removed from an empty vector; checked builds abort.
   void pop_back() noexcept {
     CheckIndex(0);
+    if (empty()) return;
     --size_;
     begin()[size_].Reset();
   }
-  // Removes the element at `index` by moving the last one there. O(1).
+  // Removes the element at `index` by moving the last one there; the same beyond the end. O(1).
   void swap_remove(size_t index) noexcept {
     CheckIndex(index);
+    if (index >= size()) return;
     const size_t last = size() - 1;
     if (index == last) {
       pop_back();
@@ -126,10 +134,11 @@ class Vector {
       begin()[index] = std::move(begin()[last]);
     }
   }
+  // New elements are empty.
   void resize(size_t count) {
-    if (count > capacity()) Grow(count);
     while (size() > count) pop_back();
-    size_ = count;
+    while (capacity() < count) Grow(count);
+    if (size() < count) size_ = count;
   }
   void reserve(size_t capacity_wanted) {
     if (capacity_wanted > capacity()) Reallocate(capacity_wanted);
@@ -160,10 +169,11 @@ class Vector {
   }
   // The elements of `other` in a new buffer; what was here goes last, `other` perhaps with it.
   void CopyFrom(const Vector& other) {
-    const size_t count = other.size();
+    size_t count = other.size();
     internal::EdgeBuffer* fresh = nullptr;
     if (count != 0) {
       fresh = internal::EdgeBuffer::Make(this, count);
+      count = std::min(count, other.size());
       for (size_t i = 0; i < count; ++i) {
         fresh->edges()[i].Store(other.buffer()->edges()[i].Get());
       }
@@ -180,6 +190,11 @@ class Vector {
     internal::EdgeBuffer* fresh = internal::EdgeBuffer::Make(this, capacity_wanted);
     internal::EdgeBuffer* old = buffer();
     if (old == nullptr) size_ = 0;  // in the destructor of an object that a collection reclaims
+    if (size() > fresh->capacity()) {
+      // What has been added since the call has made more room than was asked for.
+      (void)Ref<internal::EdgeBuffer>::FromOwned(fresh);
+      return;
+    }
     for (size_t i = 0; i < size(); ++i) fresh->edges()[i].MoveFrom(old->edges()[i]);
     edge_.Adopt(fresh);
   }
