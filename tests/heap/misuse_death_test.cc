@@ -168,6 +168,20 @@ TEST_F(MisuseDeathTest, VectorOutsideAManagedObject) {
   EXPECT_DEATH(items.reserve(4), "outside a managed object");
 }
 
+TEST_F(MisuseDeathTest, TraceThatThrows) {
+  struct Thrower {
+    void Trace(Visitor&) const { throw std::runtime_error("not traced"); }
+  };
+  for (const int markers : {1, 3}) {
+    HeapOptions options = test::QuietOptions();
+    options.marker_threads = markers;
+    const std::unique_ptr<Heap> heap = test::NewHeap(options);
+    Ref<Thrower> thrower = heap->Make<Thrower>();
+    EXPECT_DEATH((void)heap->Collect(), "terminate called.*") << markers;
+    thrower.Reset();
+  }
+}
+
 TEST_F(MisuseDeathTest, MessageNamesThePlace) {
   const Ref<Both> both = Make<Both>();
   EXPECT_DEATH(Ref<Second>{both}, "ref\\.h:[0-9]+");

@@ -86,8 +86,9 @@ constexpr const char* SignatureOf() {
   return __PRETTY_FUNCTION__;
 }
 
+// A marker that left half an object untraced would condemn what is alive: it ends the process.
 template <typename T>
-REEF_HIDDEN void TraceObject(const void* object, Visitor& visitor) {
+REEF_HIDDEN void TraceObject(const void* object, Visitor& visitor) noexcept {
   if constexpr (HasTrace<T>) static_cast<const T*>(object)->Trace(visitor);
 }
 
