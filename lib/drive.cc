@@ -22,8 +22,8 @@ absl::StatusOr<bool> DriveCollector(std::chrono::nanoseconds budget) {
   }
   if (!collector::IsDriven()) {
     return absl::FailedPreconditionError(
-        "DriveCollector, but the collector is not driven: "
-        "SetCollectorDriven(true) or REEF_COLLECTOR_THREAD=0");
+        "DriveCollector, but the collector is not driven: SetCollectorDriven(true), or "
+        "REEF_COLLECTOR_THREAD=0 before the first heap");
   }
   return collector::Drive(budget);
 }

@@ -216,7 +216,8 @@ bool Collector::HasSmallWork() {
   return object::CountPending() != 0 || object::RetiredBytes() != 0 || object::HasSurplus();
 }
 
-bool Collector::HasUrgentWork() { return Get().HasRequest() || IsDriven(); }
+bool Collector::HasRequestNow() { return Get().HasRequest(); }
+bool Collector::HasUrgentWork() { return HasRequestNow() || IsDriven(); }
 bool Collector::HasWorkNow() { return HasUrgentWork() || HasSmallWork(); }
 bool Collector::HasAnyWork() { return HasWorkNow() || os::HasActivity(); }
 
@@ -242,9 +243,9 @@ void Collector::Loop() {
   t_is_collector = true;
   object::ActAsFinisher(true);
   bool quiet = false;
-  bool more = false;
   for (;;) {
     ParkIfStopping();
+    const bool let_in = IsDriven() && IsLetIn();
     os::BeginGuardedWork();
     FinishCutOffs();
     Job job;
@@ -255,14 +256,15 @@ void Collector::Loop() {
     }
     const Nanoseconds now = os::Now();
     StartWork();
-    if (now - last_settle_ >= kShortestNap) {
+    // Who drives has come to get it done: nothing need gather.
+    if (let_in || now - last_settle_ >= kShortestNap) {
       (void)Settle();
       last_settle_ = now;
     }
     const bool surplus = object::DestroySurplus(internal::CurrentSlot());
     if (now - last_tick_ >= kTick) {
       const bool active = os::TakeActivity();
-      more = Tick(now);
+      const bool more = Tick(now);
       quiet = !more && !active;
     }
     EndWork();
@@ -270,7 +272,11 @@ void Collector::Loop() {
     if (surplus) YieldAtGate();
     if (surplus || HasRequest()) continue;
     if (IsDriven()) {
-      RestAtGate(more || HasSmallWork());
+      if (rest_.MayGoOn(&HasRequestNow) && HasSmallWork()) {
+        YieldAtGate();
+      } else {
+        RestAtGate(let_in);
+      }
     } else if (HasSmallWork()) {
       rest_.FromSmallWork(&HasUrgentWork);
     } else {

@@ -39,6 +39,7 @@ class Collector {
   void FinishCutOffs();
   void ParkIfStopping();
   bool HasRequest();
+  static bool HasRequestNow();
   static bool HasSmallWork();
   static bool HasUrgentWork();
   static bool HasWorkNow();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/collector/garbage.h"
+#include "lib/collector/gate.h"
 #include "lib/collector/housekeeping.h"
 #include "lib/collector/parallel.h"
 #include "lib/collector/roots.h"
@@ -121,11 +122,14 @@ bool Cycle::Arm() {
 }
 
 void Cycle::ScanTheRoots() {
-  const Nanoseconds deadline = os::Now() + kScopePatience;
+  // Time at the gate is none that was waited: the scope may be of the thread that drives.
+  const auto time = [] { return os::Now() - TimeAtGate(); };
+  const Nanoseconds deadline = time() + kScopePatience;
   os::Backoff backoff;
   threads::AdvanceGrace();
-  while (!threads::GracePassed(scopes_ticket_) && os::Now() < deadline) {
+  while (!threads::GracePassed(scopes_ticket_) && time() < deadline) {
     backoff.Pause();
+    poll_();
     threads::AdvanceGrace();
   }
   published_too_ = !threads::GracePassed(scopes_ticket_);
@@ -180,7 +184,8 @@ void Cycle::Mark() {
     const bool found = TakeLogs();
     if (Failed()) return;
     if (found) continue;
-    if (TakeFinalizers(*heap_->space, black_, markers_[0].get(), &heap_->under_way.finalizers)) {
+    if (TakeFinalizers(*heap_->space, black_, markers_[0].get(), &heap_->under_way.finalizers,
+                       poll_)) {
       Pass(Step::kFinalizersTaken);
       continue;
     }

@@ -48,9 +48,11 @@ void Add(TakenFinalizers* taken, Header* header) {
 
 }  // namespace
 
-bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken) {
+bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken,
+                    Marker::Poll poll) {
   const uint64_t before = taken->count;
   ForEachTracedSlab(space, [&](const Slab& slab) {
+    poll();
     if (!slab.finalizable.load(std::memory_order_relaxed)) return;
     ForEachBlock(slab, [&](Header* header) {
       const auto take = [](Header* white) {

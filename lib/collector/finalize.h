@@ -23,8 +23,10 @@
 namespace reef::collector {
 
 // Takes the finalizers of white objects and pushes those objects to the marker, whose stack is
-// empty. True if there were any.
-bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken);
+// empty. True if there were any. Calls `poll` between slabs: what is white then was so after the
+// last round, and only a weak handle can change that.
+bool TakeFinalizers(const Space& space, uint8_t black, Marker* marker, TakenFinalizers* taken,
+                    Marker::Poll poll);
 // Takes and runs the finalizers of all that lives. No other thread uses the heap (it ends), and no
 // collection is armed: so nothing dies or is born meanwhile but by this thread.
 void FinalizeReachable(CollectedHeap* heap);

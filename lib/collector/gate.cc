@@ -23,7 +23,7 @@ struct State {
   bool stopped = false;    // for good
   bool driving = false;    // a call of Drive waits
   bool permitted = false;  // and its time is not over
-  bool more = false;       // the answer to it
+  bool more = false;       // the answer to it: its time was not enough
   Nanoseconds deadline{};
   Nanoseconds waited{};  // collector's thread only
 
@@ -82,7 +82,8 @@ bool Drive(Nanoseconds budget) {
   if (!IsDriven()) return false;
   state.driving = true;
   state.permitted = true;
-  state.deadline = os::Now() + budget;
+  const Nanoseconds now = os::Now();
+  state.deadline = budget > Nanoseconds::max() - now ? Nanoseconds::max() : now + budget;
   state.changed.notify_all();
   state.changed.wait(lock, [] { return !g_state.permitted; });
   state.driving = false;
@@ -124,10 +125,15 @@ void YieldAtGate() {
   state.waited += os::Now() - now;
 }
 
-void RestAtGate(bool more) {
+bool IsLetIn() {
+  const std::lock_guard<std::mutex> lock(g_state.mutex);
+  return g_state.permitted;
+}
+
+void RestAtGate(bool let_in) {
   State& state = g_state;
   std::unique_lock<std::mutex> lock(state.mutex);
-  state.Answer(more);
+  if (let_in) state.Answer(/*unfinished=*/false);
   state.changed.wait(lock, [] { return g_state.Open(); });
 }
 

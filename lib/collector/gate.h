@@ -27,9 +27,9 @@ bool IsDriven();
 // REEF_COLLECTOR_THREAD=0: driven from the start.
 void SetDrivenAsTheEnvironmentSays();
 
-// Lets the collector's thread run until it has nothing left to do or `budget` is over, and waits
-// for it. True if it has more to do. Calls on several threads take turns. Not driven: does nothing.
-// Not on the collector's own thread.
+// Lets the collector's thread run until there is nothing left that it can do now or `budget` is
+// over, and waits for it. True if it was cut off. Calls on several threads take turns. Not driven:
+// does nothing. Not on the collector's own thread.
 bool Drive(Nanoseconds budget);
 
 // While one lives the gate is open: its thread waits for the collector's.
@@ -48,10 +48,14 @@ void ForgetOthersAtGate();
 
 // --- the collector's thread ---
 
-// In the middle of work: waits if the time is over.
+// In the middle of work: if the time is over says so to who drives, and waits, unless somebody else
+// holds the gate open.
 void YieldAtGate();
-// Between two pieces of work: nothing is left but `more`; waits for the next call, if driven.
-void RestAtGate(bool more);
+// Between two pieces of work: a call of Drive waits for what is done from here on.
+bool IsLetIn();
+// There is nothing to do now, as far as was looked since IsLetIn said `let_in`: says so to who
+// drove then, and waits for the next call, if driven.
+void RestAtGate(bool let_in);
 // How long YieldAtGate has waited in all.
 Nanoseconds TimeAtGate();
 

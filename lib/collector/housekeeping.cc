@@ -4,6 +4,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "lib/collector/gate.h"
 #include "lib/memory/thread_cache.h"
 #include "lib/object/dying.h"
 #include "lib/object/retired.h"
@@ -57,6 +58,7 @@ bool SettleAll(Nanoseconds patience) {
   bool reclaimed = false;
   os::Backoff backoff;
   for (;;) {
+    YieldAtGate();  // held open by who waits for this; who drives as well is answered in time
     const bool waiting = Settle();
     const bool in_hand = object::CountInHand() != 0;
     // Last: what was in hand may have been left by now. What others go on leaving is not waited
@@ -128,6 +130,7 @@ void ReturnAllMemory(CollectedHeap* heap) {
         const os::ForkWindow window;
         backoff.Pause();
       }
+      YieldAtGate();
       (void)ReturnMemory(heap);
     }
   }

@@ -21,12 +21,17 @@ bool HasUntriedWork() {
 
 }  // namespace
 
-void Rest::FromSmallWork(bool (*has_request)()) {
+bool Rest::MayGoOn(bool (*has_request)()) {
   g_has_request = has_request;
   const uint64_t settled = object::CountSettled() + object::CountReclaimed();
-  const bool stuck = settled == settled_ && !HasUntriedWork();
+  const bool may = settled != settled_ || HasUntriedWork();
   settled_ = settled;
   g_left_over = object::CountLeftOver();
+  return may;
+}
+
+void Rest::FromSmallWork(bool (*has_request)()) {
+  const bool stuck = !MayGoOn(has_request);
   nap_ = stuck ? std::min(2 * nap_, kLongestNap) : kShortestNap;
   if (stuck) {
     os::Doze(nap_, &HasUntriedWork);

@@ -24,6 +24,9 @@ class Rest {
   // Rests, after a look at all that waits, until it is time for the next one, or there is a
   // request.
   void FromSmallWork(bool (*has_request)());
+  // After such a look: whether another one, at once, may bring something. It may not if this one
+  // brought nothing, and nothing has come that was not tried.
+  bool MayGoOn(bool (*has_request)());
   // Nothing waits any more.
   void Reset() { nap_ = kShortestNap; }
 

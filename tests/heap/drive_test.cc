@@ -210,6 +210,21 @@ TEST_F(DriveTest, RefusedUnlessDrivenAndOnItsOwnThread) {
   EXPECT_NE(status.message().find("REEF_COLLECTOR_THREAD=0"), absl::string_view::npos);
 }
 
+TEST(DriveDeathTest, EnvironmentCountsFromTheFirstHeapOn) {
+  EXPECT_EXIT(
+      {
+        (void)setenv("REEF_COLLECTOR_THREAD", "0", 1);
+        const absl::Status status = DriveCollector(milliseconds(1)).status();
+        if (status.code() != absl::StatusCode::kFailedPrecondition) std::exit(2);
+        if (status.message().find("before the first heap") == absl::string_view::npos) std::exit(3);
+        if (IsCollectorDriven()) std::exit(4);
+        const std::unique_ptr<Heap> heap = test::NewHeap();
+        if (!IsCollectorDriven()) std::exit(5);
+        std::exit(DriveCollector(milliseconds(1)).ok() ? 0 : 6);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 TEST(DriveDeathTest, ProcessEndsInTheMiddleOfACollection) {
   EXPECT_EXIT(
       {
