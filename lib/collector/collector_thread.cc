@@ -146,7 +146,10 @@ void Collector::FinishCutOffs() {
   if (REEF_LIKELY(!cut_off_)) return;
   StartWork();
   DestroyHandedOver();
-  for (CollectedHeap* heap : at_hand_) FinishCutOff(heap, &Collector::Poll);
+  for (CollectedHeap* heap : at_hand_) {
+    heap->control->EndCutOffCalls();
+    FinishCutOff(heap, &Collector::Poll);
+  }
   internal::Slot* slot = internal::CurrentSlot();
   object::TakeUpLostFinalizers(slot);
   cut_off_ = false;

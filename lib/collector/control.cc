@@ -60,7 +60,7 @@ void Callback::Remove() {
 void Callback::ForgetCall() {
   // A mutex that is held by a thread that is not there can only be made anew.
   new (&mutex_) std::recursive_mutex;
-  if (std::exchange(running_, false) && removed()) function_ = nullptr;
+  running_ = false;
 }
 
 // What makes collections start by themselves again, or sooner, is activity that the pacer should
@@ -138,7 +138,8 @@ void Control::RemoveAll() {
 }
 
 // One after the other, in the order of their registration, without the mutex and without memory.
-void Control::Announce(const CollectionEvent& event) {
+template <typename Action>
+void Control::ForEachCallback(Action action) {
   std::unique_lock<std::mutex> lock(mutex_);
   announcing_ = true;
   for (size_t i = 0; i < callbacks_.size(); ++i) {
@@ -146,12 +147,22 @@ void Control::Announce(const CollectionEvent& event) {
     lock.unlock();
     {
       const os::ForkWindow window;
-      callback->Call(event);
+      action(*callback);
     }
     lock.lock();
   }
   announcing_ = false;
   std::erase_if(callbacks_, [](const auto& callback) { return callback->removed(); });
+}
+
+void Control::Announce(const CollectionEvent& event) {
+  ForEachCallback([&event](Callback& callback) { callback.Call(event); });
+}
+
+void Control::EndCutOffCalls() {
+  ForEachCallback([](Callback& callback) {
+    if (callback.removed()) callback.Remove();
+  });
 }
 
 std::vector<CollectionRecord> Control::History() const {
@@ -177,7 +188,6 @@ void Control::ForgetOthers(CollectedHeap* heap) {
   begun_ = false;
   announcing_ = false;
   for (const auto& callback : callbacks_) callback->ForgetCall();
-  std::erase_if(callbacks_, [](const auto& callback) { return callback->removed(); });
 }
 
 bool Control::HoldOff() {

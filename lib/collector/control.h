@@ -43,7 +43,8 @@ class Callback {
   // Waits for a call on another thread.
   void Remove();
   bool removed() const { return removed_.load(std::memory_order_relaxed); }
-  // The child of a fork: a call on another thread is none any more.
+  // The child of a fork: a call on another thread is none any more. What a removed function has
+  // captured is there until Remove is called again.
   void ForgetCall();
 
  private:
@@ -94,6 +95,9 @@ class Control {
   std::mutex& mutex() { return mutex_; }
   // The child: nobody else holds a collection off or runs one.
   void ForgetOthers(CollectedHeap* heap);
+  // The child's collector thread, before other work: functions that had been removed in a call that
+  // was cut off end, with what they have captured, which may be anything of the program's.
+  void EndCutOffCalls();
 
   // --- the collector ---
   // Takes the options over.
@@ -109,6 +113,8 @@ class Control {
 
  private:
   bool IsPaused() const;
+  template <typename Action>
+  void ForEachCallback(Action action);
   void Announce(const CollectionEvent& event);
   void AdoptLocked(CollectedHeap* heap);
 

@@ -136,6 +136,44 @@ TEST_F(ForkControlTest, ACallbackThatRunsIsCutOff) {
   collecting.join();
 }
 
+// What a function that ended its own registration has captured is the program's: it ends where user
+// code may run, not in the middle of the fork.
+TEST_F(ForkControlTest, ACutOffCallbackThatHadEndedItselfEndsOnTheChildsCollector) {
+  struct Captured {
+    explicit Captured(std::atomic<int>* count, Heap* heap) : ends(count), target(heap) {}
+    ~Captured() {
+      (void)target->Stats();
+      ++*ends;
+    }
+    std::atomic<int>* ends;
+    Heap* target;
+  };
+  std::atomic<int> ends{0};
+  std::atomic<bool> waiting{false};
+  std::atomic<bool> forked{false};
+  CollectionCallback callback;
+  callback = heap_->OnCollection(
+      [&, captured = std::make_shared<Captured>(&ends, heap_.get())](const CollectionEvent&) {
+        callback.Reset();
+        waiting = true;
+        waiting.notify_all();
+        forked.wait(false);
+      });
+  std::thread collecting([&] { (void)heap_->Collect(); });
+  waiting.wait(false);
+  const pid_t pid = StartChild([&] {
+    CHILD_CHECK(ends == 0);
+    (void)heap_->Collect();
+    CHILD_CHECK(ends == 1);
+  });
+  EXPECT_EQ(ends, 0);
+  forked = true;
+  forked.notify_all();
+  EXPECT_EQ(EndOf(pid), "exit 0");
+  collecting.join();
+  EXPECT_EQ(ends, 1);
+}
+
 TEST_F(ForkControlTest, KeptGarbageIsKeptInBoth) {
   heap_->SetDebug({.keep_garbage = true});
   MakeRings(5);
