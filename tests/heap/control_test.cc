@@ -197,6 +197,46 @@ TEST_F(ControlTest, PacingChangesWhileCollectionsRunAndMarkersCome) {
   EXPECT_TRUE(heap_->IsCollectionEnabled());
 }
 
+// Says by how many threads it was traced.
+struct Traced {
+  void Trace(Visitor& v) const {
+    v.Visit(left, right);
+    const uint64_t self = std::hash<std::thread::id>()(std::this_thread::get_id());
+    uint64_t none = 0;
+    if (!first.compare_exchange_strong(none, self) && none != self) several = true;
+  }
+  static inline std::atomic<uint64_t> first{0};
+  static inline std::atomic<bool> several{false};
+  Member<Traced> left;
+  Member<Traced> right;
+};
+
+TEST_F(ControlTest, MarkersSetAtRunTimeMark) {
+  if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "they would take turns";
+  const std::unique_ptr<Heap> heap = test::NewHeap();
+  std::vector<Ref<Traced>> row(1);
+  while (row.size() < test::Sized(1 << 17, 1 << 14)) {
+    std::vector<Ref<Traced>> parents;
+    for (size_t i = 0; i < 2 * row.size(); ++i) {
+      parents.push_back(heap->Make<Traced>());
+      parents.back()->left = row[i / 2];
+    }
+    row = std::move(parents);
+  }
+  const auto collect = [&heap] {
+    Traced::first = 0;
+    (void)heap->Collect();
+    return Traced::several.load();
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(collect()) << "one marker";
+  EXPECT_TRUE(heap->SetPacing({.marker_threads = 3}).ok());
+  EXPECT_TRUE(Eventually(collect));
+  EXPECT_TRUE(heap->SetPacing({.marker_threads = 1}).ok());
+  (void)heap->Collect();
+  Traced::several = false;
+  EXPECT_FALSE(collect());
+}
+
 TEST_F(ControlTest, CallbacksFrameEachCollection) {
   const std::unique_ptr<Heap> heap = test::NewHeap();
   std::vector<CollectionEvent> events;

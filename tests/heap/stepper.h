@@ -7,10 +7,13 @@
 #ifndef REEF_TESTS_HEAP_STEPPER_H_
 #define REEF_TESTS_HEAP_STEPPER_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <thread>
+
+#include "gtest/gtest.h"
 
 #include "lib/collector/step.h"
 #include "reef/heap.h"
@@ -22,7 +25,7 @@ using collector::Step;
 // One at a time in a process.
 class Stepper {
  public:
-  explicit Stepper(Heap& heap) {
+  explicit Stepper(Heap& heap) : heap_(heap) {
     current_ = this;
     collector::g_on_step.store(&Stepper::OnStep, std::memory_order_release);
     thread_ = std::thread([this, &heap] {
@@ -41,13 +44,15 @@ class Stepper {
   Stepper& operator=(const Stepper&) = delete;
 
   // Lets the collector go on to the next time it comes to `step`, and waits for that. False if the
-  // collection ended before.
+  // collection ended before, or has not come there after a minute.
   [[nodiscard]] bool RunTo(Step step) {
     std::unique_lock<std::mutex> lock(mutex_);
     wanted_ = step;
     at_.reset();
     changed_.notify_all();
-    changed_.wait(lock, [this] { return at_.has_value() || report_.has_value(); });
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::minutes(1), [this] {
+      return at_.has_value() || report_.has_value();
+    })) << "the collector has come to no end";
     return at_.has_value();
   }
   // Lets it go on to the end of the request.
@@ -63,7 +68,10 @@ class Stepper {
   }
 
  private:
-  static void OnStep(Step step) { current_->Stop(step); }
+  // There is one collection at a time: another heap's is not while this one's is.
+  static void OnStep(Step step) {
+    if (current_->heap_.IsCollecting()) current_->Stop(step);
+  }
 
   void Stop(Step step) {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -78,6 +86,7 @@ class Stepper {
 
   static inline Stepper* current_ = nullptr;
 
+  Heap& heap_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<Step> wanted_;  // where to stop next

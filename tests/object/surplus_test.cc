@@ -192,5 +192,30 @@ TEST_F(SurplusTest, DropLaterOfAnothersObjectsRunsNoDestructorEither) {
   EXPECT_EQ(ends(), kObjects);
 }
 
+// Section 16, Down first: who finds nothing in hand and nothing left knows that all is gone.
+TEST_F(SurplusTest, WhatIsInHandIsLeftBeforeItIsCountedDown) {
+  static uint64_t in_hand = 0;
+  static int leaves = 0;
+  // Who leaves surplus asks for a collector thread that is absent.
+  os::SetCollectorStart([] {
+    if (HasSurplus()) {
+      in_hand = CountInHand();
+      ++leaves;
+    }
+    os::NoteCollectorAbsent();
+  });
+  Node* node = Make<Node>(&ends_);  // biased to this thread: the drop takes it in hand
+  dropper_.Do([node] {
+    os::NoteCollectorAbsent();
+    internal::DropExtLater(Header::Of(node));
+    (void)os::TakeCollectorAbsence();
+  });
+  EXPECT_EQ(leaves, 1);
+  EXPECT_EQ(in_hand, 1u);
+  EXPECT_EQ(CountInHand(), 0u);
+  Finish();
+  EXPECT_EQ(ends(), 1);
+}
+
 }  // namespace
 }  // namespace reef::object::test

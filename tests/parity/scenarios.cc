@@ -1,10 +1,10 @@
 // The scenarios of scenarios.py, on Reef: both programs must print the same.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <iostream>
 #include <memory>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -25,21 +25,22 @@ using reef::WeakKeyMap;
 
 // In which order the finalizers of one garbage graph run is nobody's promise: they are collected
 // there, and printed in the order of their names.
-std::set<std::string>* g_collected = nullptr;
+std::vector<std::string>* g_collected = nullptr;
 
 void Finalized(const std::string& name) {
   if (g_collected == nullptr) {
     std::cout << "finalize " << name << '\n';
   } else {
-    g_collected->insert(name);
+    g_collected->push_back(name);
   }
 }
 
 void CollectAndPrint() {
-  std::set<std::string> collected;
+  std::vector<std::string> collected;
   g_collected = &collected;
   (void)reef::DefaultHeap().Collect();
   g_collected = nullptr;
+  std::sort(collected.begin(), collected.end());
   for (const std::string& name : collected) Finalized(name);
 }
 
