@@ -111,8 +111,8 @@ template <typename Work>
 absl::StatusOr<uint64_t> BetweenCollections(const CollectedHeap* heap, Work work) {
   if (!heap->control->HoldOff()) {
     return absl::FailedPreconditionError(
-        "Freeze and Unfreeze in a destructor that a collection of the same heap runs would wait "
-        "for that collection");
+        "Freeze and Unfreeze in a destructor, finalizer or weak callback that a collection of the "
+        "same heap runs would wait for that collection");
   }
   uint64_t count = 0;
   {

@@ -32,7 +32,8 @@ class AnyRef {
   bool Is() const noexcept {
     return ref_ && internal::SameType(internal::TypeInfoOf(HeaderOf()), &internal::TypeOf<T>::info);
   }
-  // A Ref to it if the object was made as a T, else null.
+  // A Ref to it if the object was made as a T, else null. (That it came from a Ref<const T> is
+  // forgotten.)
   template <typename T>
   Ref<T> As() const noexcept {
     if (!Is<T>()) return nullptr;

@@ -51,7 +51,8 @@ struct DebugFlags {
 // While one lives, no collection of the heap starts by itself. Any number may live at once, on any
 // threads; they leave what EnableCollection and DisableCollection have set as it is. A collection
 // under way goes on (Heap::IsCollecting), Heap::Collect and an allocation that finds no memory
-// still start one. Wait-free. May outlive the heap.
+// still start one. Wait-free. May outlive the heap; if that ended with objects left, no collection
+// of them starts before the pause has ended, too.
 class CollectionPause {
  public:
   explicit CollectionPause(Heap& heap);
@@ -65,13 +66,15 @@ class CollectionPause {
 
 // The registration of a function with Heap::OnCollection; its end is the registration's. Once the
 // destructor or Reset has returned, the function neither runs nor will run; so both wait for a call
-// under way, and must not be called with a lock held that the function takes. In the function
-// itself they do not wait. May outlive the heap, whose end ends the calls.
+// under way: called with a lock held that the function takes they wait for ever. In the function
+// itself they do not wait. One handle is for one thread at a time. May outlive the heap, whose end
+// ends the calls.
 class [[nodiscard]] CollectionCallback {
  public:
   CollectionCallback() noexcept = default;
   ~CollectionCallback() { Reset(); }
   CollectionCallback(CollectionCallback&&) noexcept = default;
+  // Ends the registration that was here, unless it is the same.
   CollectionCallback& operator=(CollectionCallback&& other) noexcept;
 
   // Ends the registration; does nothing if there is none.

@@ -94,7 +94,7 @@ struct HeapOptions {
   // The most objects that the drop of one reference destroys before its statement ends, a finalizer
   // counting as one; the collector thread does the rest. 0: no limit; otherwise at least 64. What
   // other drops of the same statement destroy (a vector's elements, drops that waited for a bias)
-  // is counted apart.
+  // is counted apart. What is left is left whole: objects of other heaps among it as well.
   uint64_t drop_budget = 0;
   // Runs finalizers and weak callbacks; empty: they run where they fall due (reef/finalizer.h).
   FinalizerExecutor finalizer_executor = nullptr;
@@ -166,7 +166,8 @@ class Heap {
   // The same with a status: FailedPrecondition instead of CollectRefused.
   absl::StatusOr<CollectionReport> TryCollect();
 
-  // --- Control: see reef/control.h. From any thread; each takes a mutex for a moment. ---
+  // --- Control: see reef/control.h. From any thread; each takes a mutex for a moment, and waits
+  // for nothing else unless it says so. ---
 
   // Whether collections start by themselves; HeapOptions::automatic_collection to begin with.
   // Collect, and an allocation that finds no memory, start one in any case, and one under way goes
@@ -191,12 +192,13 @@ class Heap {
 
   // Has `function` called before each collection of this heap and after it, on the thread that runs
   // it, in the order of registration, until the returned handle ends. It may use heaps like any
-  // code, but Collect is refused there, and it must not destroy a heap. What it throws goes
-  // to the unraisable hook (reef/unraisable.h). A slow one delays collections, not the program's
-  // threads. The first call may be that of a collection's end. An empty function aborts in checked
-  // builds, and otherwise gives an empty handle.
+  // code, also Freeze, SetDebug, TakeGarbage and OnCollection; but Collect is refused there, and if
+  // it destroys a heap the process aborts. What it throws goes to the unraisable hook
+  // (reef/unraisable.h). A slow one delays collections, not the program's threads. The first call
+  // may be that of a collection's end. An empty function aborts in checked builds, and otherwise
+  // gives an empty handle. Throws std::bad_alloc, and then nothing is registered.
   CollectionCallback OnCollection(std::function<void(const CollectionEvent&)> function);
-  // The last 64 collections of this heap at most, the oldest first.
+  // The last 64 collections of this heap at most, the oldest first. Throws std::bad_alloc.
   std::vector<CollectionRecord> History() const;
 
   // Freezes every object that lives: collections spare it from now on, whether it is reachable or
@@ -204,9 +206,11 @@ class Heap {
   // shared as long as nobody counts on it. Counting goes on as ever. Meant for what a server has
   // built up once: collect, freeze, then fork or serve. Objects made during the call may be frozen
   // or not. Returns how many objects are frozen now; leaves are not among them, as collections
-  // never look at them. Waits for a collection under way; FailedPrecondition, and nothing done, in
-  // a destructor that a collection of this heap runs. O(objects). As Python's gc.freeze, whose
-  // collector also leaves the edges out.
+  // never look at them. Waits for a collection under way: for ever, with a lock held that a
+  // destructor, finalizer or callback of that takes. FailedPrecondition, and nothing done, in a
+  // destructor, finalizer or weak callback that a collection of this heap runs; anywhere else it
+  // may be called, also in a ReadScope, a constructor, or a function of OnCollection. O(objects).
+  // As Python's gc.freeze, whose collector also leaves the edges out.
   absl::StatusOr<uint64_t> Freeze();
   // Gives them back to the collections; returns how many there were. Waits and fails as Freeze.
   absl::StatusOr<uint64_t> Unfreeze();

@@ -1,8 +1,12 @@
 // Member<T>: a strong edge inside a managed object, counted and traced.
 //
 // One pointer wide. It may only be a data member (or part of one) of a managed object, and the
-// object's Trace must visit it. Checked builds abort when a Member outside a managed object is
-// given a target, and when the target belongs to another heap.
+// object's Trace must visit it. Checked builds abort when a Member is given a target outside a
+// managed object, in raw bytes, in a type without Trace, or of another heap; in others the
+// behaviour is undefined: nobody traces such an edge, and its target may be reclaimed early.
+//
+// In the destructor of an object that a collection reclaims every Member is null; so is one that
+// was moved from.
 //
 // Thread safety: a plain data member. Writers and readers are synchronised by the program as for
 // any C++ field; the concurrent collector may read it at any time. For fields that several threads
@@ -15,6 +19,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "reef/internal/check.h"
 #include "reef/internal/edge.h"
 #include "reef/ref.h"
 #include "reef/trace.h"
@@ -28,6 +33,8 @@ class Member {
 
   constexpr Member() noexcept = default;
   constexpr Member(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor)
+  // From a handle to a derived type whose base T lies at offset zero; otherwise it aborts, in every
+  // build.
   template <typename U>
     requires std::is_convertible_v<U*, T*>
   Member(const Ref<U>& ref) noexcept {  // NOLINT(google-explicit-constructor)
@@ -69,8 +76,9 @@ class Member {
   }
 
   T* get() const noexcept { return static_cast<T*>(edge_.Get()); }
-  T& operator*() const noexcept { return *get(); }
-  T* operator->() const noexcept { return get(); }
+  // Not of a null Member: checked builds abort, in others the behaviour is undefined.
+  T& operator*() const noexcept { return *NotNull(); }
+  T* operator->() const noexcept { return NotNull(); }
   explicit operator bool() const noexcept { return edge_.Get() != nullptr; }
 
   // Drops the edge; destroys the target, and what only it kept, if this was the last reference.
@@ -82,6 +90,12 @@ class Member {
   friend struct internal::EdgeAccess;
   static void* Plain(const T* pointer) { return const_cast<std::remove_const_t<T>*>(pointer); }
   void Set(const T* pointer) { edge_.Store(Plain(pointer)); }
+  T* NotNull() const {
+    T* target = get();
+    REEF_DCHECK(target != nullptr, "a null reef::Member was dereferenced",
+                "test it first; in the destructor of an object that was collected it is null");
+    return target;
+  }
 
   internal::Edge edge_;
 };

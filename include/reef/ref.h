@@ -16,6 +16,11 @@
 // exceptions: the object was published through an Atomic… (after a grace period), is under the
 // collector's hands at that instant (on the collector thread, at once after), or is biased to
 // another thread (at the next revocation: 56 such drops or a millisecond later).
+//
+// Wrong calls: below is said of each what checked builds do; in others the behaviour is undefined
+// where nothing else is said. A null Ref, and one that was moved from, which is null, may be
+// copied, compared, dropped, shared and asked for counts: nothing happens, and the counts are 0. No
+// destructor can keep its object: a new Ref to what is being destroyed aborts in checked builds.
 #ifndef REEF_REF_H_
 #define REEF_REF_H_
 
@@ -58,7 +63,8 @@ class Ref {
   constexpr Ref(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor)
   Ref(const Ref& other) noexcept : Ref(other.pointer_, Counted{}) {}
   Ref(Ref&& other) noexcept : pointer_(std::exchange(other.pointer_, nullptr)) { CheckPlace(); }
-  // From a Ref to a derived type whose base T lies at offset zero (checked).
+  // From a Ref to a derived type whose base T lies at offset zero; otherwise it aborts, in every
+  // build.
   template <typename U>
     requires std::is_convertible_v<U*, T*>
   Ref(const Ref<U>& other) noexcept  // NOLINT(google-explicit-constructor)
@@ -88,15 +94,23 @@ class Ref {
   }
 
   T* get() const noexcept { return pointer_; }
-  T& operator*() const noexcept { return *pointer_; }
-  T* operator->() const noexcept { return pointer_; }
+  // Not of a null Ref: checked builds abort.
+  T& operator*() const noexcept {
+    CheckNotNull();
+    return *pointer_;
+  }
+  T* operator->() const noexcept {
+    CheckNotNull();
+    return pointer_;
+  }
   explicit operator bool() const noexcept { return pointer_ != nullptr; }
 
   // Drops the reference. The object, and what only it kept, is destroyed if this was the last.
   void Reset() noexcept { Ref().Swap(*this); }
   // Drops the reference as well, but leaves the destruction of what dies by it to the collector
   // thread: no destructor runs before the statement ends, and it costs the same for ten million
-  // objects as for one. (From inside a destructor of a managed object it is an ordinary drop.)
+  // objects as for one. (From inside a destructor or finalizer of a managed object it is an
+  // ordinary drop.)
   void DropLater() && noexcept {
     if (T* pointer = Release()) internal::DropExtLater(internal::Header::Of(pointer));
   }
@@ -131,7 +145,9 @@ class Ref {
   }
   // A new root to a managed object, by its plain pointer: for `this`, or for what an edge showed.
   // Somebody must hold a reference to it during the call; for what Peek showed use TryRef. Checked
-  // builds abort if `object` is not managed.
+  // builds abort if `object` is not the whole of a living managed object: a local one, a part, a
+  // base that lies behind the start, raw bytes, one that is being destroyed; or, if its type has a
+  // Trace, constructed. Null gives null.
   static Ref FromManaged(T* object) noexcept {
     if (REEF_IS_CHECKED && object != nullptr) internal::CheckManaged(object);
     return Ref(object, Counted{});
@@ -144,6 +160,10 @@ class Ref {
     CheckPlace();
   }
   internal::Header* HeaderOf() const { return internal::Header::Of(pointer_); }
+  void CheckNotNull() const {
+    REEF_DCHECK(pointer_ != nullptr, "a null reef::Ref was dereferenced",
+                "test it first; one that was moved from is null");
+  }
   void CheckPlace() const {
     if (REEF_IS_CHECKED && pointer_ != nullptr) internal::CheckRootPlace(this);
   }
@@ -157,7 +177,8 @@ Ref<T> RefTo(T* object) noexcept {
   return Ref<T>::FromManaged(object);
 }
 
-// The same object as another type, as static_cast does. The target type must start where T starts.
+// The same object as another type, as static_cast does: undefined if it is none. The target type
+// must start where T starts; otherwise it aborts, in every build.
 template <typename To, typename From>
 Ref<To> StaticRefCast(const Ref<From>& from) noexcept {
   To* to = static_cast<To*>(from.get());
@@ -182,7 +203,8 @@ size_t SizeOf(const Ref<T>& ref) noexcept {
 }
 
 // Takes the object out of counting for good: its references cost no writes to it any more, and it
-// is never destroyed. For objects that every thread uses as long as the process lives.
+// is never destroyed. For objects that every thread uses as long as the process lives. Twice is
+// once.
 template <typename T>
 void MakeImmortal(const Ref<T>& ref) noexcept {
   if (ref) internal::Immortalize(internal::Header::Of(ref.get()));

@@ -8,16 +8,17 @@
 //
 // A type is *traced* if and only if it has Trace; without it, it is a *leaf*: cheaper, and never
 // looked at by the collector. Rules:
-//  - Trace visits every edge (Member, AtomicMember, AtomicMarkedMember, Vector) of the object, its
-//  bases and its plain
-//    parts; a part that has a Trace of its own may be visited as such. A forgotten edge can keep a
-//    cycle from being found, or let its target be collected early: visit them all.
+//  - Trace visits every edge (Member, AtomicMember, AtomicMarkedMember, Vector) of the object, of
+//    its bases and of its plain parts, once, and none of another object; a part that has a Trace of
+//    its own may be visited as such. A forgotten edge can keep a cycle from being found, or let its
+//    target be collected early: visit them all. One visited twice makes Heap::Verify report an edge
+//    too many; another object's is emptied when this one is collected.
 //  - Trace runs on collector threads while other threads use the object. It reads nothing but
-//    Reef's own fields, which are safe to read then, allocates nothing and throws nothing.
+//    Reef's own fields, which are safe to read then, waits for nobody and allocates nothing in a
+//    heap. One that throws ends the process (std::terminate).
 //  - It is public and const. One that is not const does not compile with Make; a private one, or
-//  one
-//    with other parameters, cannot be told from none: the type is a leaf, and checked builds abort
-//    at the first store to an edge in it.
+//    one with other parameters, cannot be told from none: the type is a leaf, and checked builds
+//    abort at the first store to an edge in it. In other builds nobody traces that edge.
 //  - A type that inherits its base's Trace and adds edges needs one of its own, which visits both.
 //    Nobody can tell that it lacks one.
 //  - A std container of edges cannot be visited: it may reallocate during the visit. Use
