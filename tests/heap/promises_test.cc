@@ -354,7 +354,9 @@ TEST(PromiseOfFailureTest, TypedFailureAndTheHeapGoesOn) {
   EXPECT_TRUE(state.ok()) << state;
 }
 
-// --- 7. Memory goes back ---
+// --- 7. Weak is honest: promises_weak_test.cc ---
+
+// --- 8. Memory goes back ---
 
 TEST(PromiseOfMemoryTest, MemoryGoesBackWithinASecondAlsoWhenIdle) {
   const std::unique_ptr<Heap> heap = test::NewHeap();
