@@ -10,8 +10,10 @@
 // Finalize, unless it is re-armed. If it does not, the object dies right after.
 //
 // Where it runs: after a counted death on the thread that dropped the last reference, before that
-// statement ends; after a collection on the collector thread. Or, both, by the heap's
-// finalizer_executor.
+// statement ends; after a collection on the collector thread; and there, too, where a death comes
+// late: of an object that is biased to another thread (reef/ref.h), of what a published one held
+// (reef/atomic.h), of what HeapOptions::drop_budget or Ref::DropLater has left. Or, all of them, by
+// the heap's finalizer_executor.
 //
 // In which order: of what a collection finds, all finalizers run before any destructor, also of
 // what one of them drops; of what a drop kills, each runs after the destructor of the object that

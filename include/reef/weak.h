@@ -21,10 +21,10 @@
 // Null is final: once a Lock of the object has returned null, no Lock returns it again, and nobody
 // sees it alive. A Lock may revive an object that only a cycle, or nothing but its due finalizer,
 // keeps. The order of a death is: finalizer (Lock still succeeds), weak handles cleared, callbacks
-// newest first, destructor, members. In two points it depends on the path. Of what a collection
-// reclaims, all callbacks come before any destructor, and what only its members held, and is not
-// itself part of a garbage cycle or behind one, dies before its own destructor, whose edges read
-// null. And an executor runs callbacks when it likes: after the destructor, as a rule.
+// newest first, destructor, members. Two things are different where a collection reclaims: all of
+// its callbacks come before any destructor; and what an object refers to may be destroyed before
+// it, which finds its edges null. And an executor runs callbacks when it likes, as a rule after the
+// destructor.
 //
 // Follows Python's weakref; cells are the side tables of Swift.
 #ifndef REEF_WEAK_H_
@@ -173,11 +173,12 @@ uint32_t CallbackCount(const Ref<T>& ref) noexcept {
 //
 // The function is called on the thread that drops the last reference, outside of the engine's
 // operations, but for objects found by a collection: then on the collector thread; or by the heap's
-// finalizer executor, which may be after the destructor. (Which thread that is where a death comes
-// late is in reef/atomic.h.) It must not wait for the end of this handle, nor collect. What it
-// throws goes to the unraisable hook. The end of the handle does not wait for a call that has
-// started. What the function captures ends with the call or the handle, for one that is not called
-// with the garbage in which it lies; captures that keep the object alive keep it until then.
+// finalizer executor, which may be after the destructor. A death that comes late is the collector
+// thread's as well, with what is said of that in reef/finalizer.h and reef/atomic.h. It must not
+// wait for the end of this handle, nor collect. What it throws goes to the unraisable hook. The end
+// of the handle does not wait for a call that has started. What the function captures ends with the
+// call or the handle, for one that is not called with the garbage in which it lies; captures that
+// keep the object alive keep it until then.
 template <typename T>
 class WeakCallback {
  public:

@@ -63,6 +63,10 @@ REEF_NOINLINE void DestroyWithCell(Slot* slot, Header* header) {
     FreeObject(slot, header);
     return;
   }
+  if (slot->unasked && HasCallbacks(header) && MayLeaveUnasked()) {
+    header->SetLink(nullptr);
+    return LeaveDead(header);
+  }
   EndWeak(header);
   if (!RunDestructor(slot, header)) return;
   EndHiddenEdge(header);
@@ -99,7 +103,7 @@ REEF_INLINE Header* DestroyFrom(Slot* slot, Header* header, uint64_t* left) {
 Header* DestroyAndFinalize(Slot* slot, Header* header, uint64_t* left) {
   for (;;) {
     header = DestroyFrom(slot, header, left);
-    if (*left == 0 || !RunNextFinalizer(slot)) return header;
+    if (*left == 0 || slot->unasked || !RunNextFinalizer(slot)) return header;
     header = slot->dying.TakeAll();
     if (--*left == 0) return header;
   }
@@ -113,6 +117,7 @@ REEF_NOINLINE void DrainLong(Slot* slot, Header* rest, uint64_t left) {
   const bool may_leave = CanLeaveSurplus();
   uint64_t done = kLeastBudget - left;
   while (rest != nullptr || slot->first_finalizer != nullptr) {
+    if (rest == nullptr && slot->unasked) return LeaveDue(slot);
     const Header* next = rest != nullptr ? rest : slot->first_finalizer;
     const uint64_t budget = may_leave ? internal::SegmentOf(next)->core->drop_budget : 0;
     if (budget != 0 && done >= budget) return LeaveSurplus(slot, rest);
@@ -148,6 +153,36 @@ void DrainList(Slot* slot) {
     DrainLong(slot, rest, left);
   }
   EndDrain(slot);
+}
+
+namespace {
+
+// `unasked` is set outside drains only.
+class UnaskedScope {
+ public:
+  explicit UnaskedScope(Slot* slot) : slot_(slot->draining || !MayLeaveUnasked() ? nullptr : slot) {
+    if (slot_ != nullptr) slot_->unasked = true;
+  }
+  ~UnaskedScope() {
+    if (slot_ != nullptr) slot_->unasked = false;
+  }
+  UnaskedScope(const UnaskedScope&) = delete;
+  UnaskedScope& operator=(const UnaskedScope&) = delete;
+
+ private:
+  Slot* const slot_;
+};
+
+}  // namespace
+
+void DrainUnasked(Slot* slot) {
+  const UnaskedScope unasked(slot);
+  Drain(slot);
+}
+
+void RevokeUnasked(Slot* slot) {
+  const UnaskedScope unasked(slot);
+  RevokePending(slot, *slot);
 }
 
 Surplus DestroySome(Slot* slot, Surplus surplus, uint64_t most) {
@@ -193,7 +228,7 @@ namespace reef::internal {
 
 void Die(Slot* slot, Header* header) {
   if (REEF_UNLIKELY(header == object::kRevocationDue)) {
-    object::RevokePending(slot, *slot);
+    object::RevokeUnasked(slot);
     return;
   }
   const uint64_t word = header->Shared(std::memory_order_relaxed);

@@ -30,6 +30,12 @@ void DrainList(Slot* slot);
 inline void Drain(Slot* slot) {
   if (!slot->draining) DrainList(slot);
 }
+// The same for what earlier statements of this thread have left, and this one has not asked for: a
+// weak callback or finalizer that is due goes to the finisher, unless there is none, or so much
+// waits for it (surplus.h) that it does not keep up. Inside another drain: nothing, as Drain.
+void DrainUnasked(Slot* slot);
+// What a revocation makes due, in the same way.
+void RevokeUnasked(Slot* slot);
 // Ends what began by setting `draining`, with nothing left on the slot's lists.
 void EndDrain(Slot* slot);
 // No budget is smaller: as many objects are destroyed before a drain asks for one.

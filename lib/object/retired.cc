@@ -1,8 +1,10 @@
 #include "lib/object/retired.h"
 
 #include <atomic>
+#include <utility>
 
 #include "lib/object/dying.h"
+#include "lib/object/surplus.h"
 #include "lib/os/bell.h"
 #include "lib/os/chaos.h"
 #include "lib/os/clock.h"
@@ -13,7 +15,7 @@
 namespace reef::object {
 namespace {
 
-// The batch whose grace period is running.
+// The batch whose grace period is running. `busy` also guards the batches of the slots.
 struct Reclaimer {
   std::atomic<bool> busy{false};  // tried, never waited for; acquire/release guards the rest
   Header* waiting = nullptr;
@@ -26,19 +28,27 @@ struct Reclaimer {
 constinit Reclaimer g_reclaimer;
 std::atomic<uint64_t> g_reclaimed{0};  // relaxed, tells progress
 
+// Pushes all of a list on another one; returns their bytes.
+uint64_t MoveAll(Header* from, Header** to) {
+  uint64_t bytes = 0;
+  for (Header* next = nullptr; from != nullptr; from = next) {
+    next = from->Link();
+    bytes += internal::SlabOf(from)->block_bytes;
+    from->SetLink(*to);
+    *to = from;
+  }
+  return bytes;
+}
+
 void Gather(Reclaimer& reclaimer) {
   threads::ForEachSlot([&](Slot& slot) {
-    if (slot.retired.load(std::memory_order_relaxed) == nullptr) return;
-    Header* header = slot.retired.exchange(nullptr, std::memory_order_acquire);
-    REEF_CHAOS_POINT("retired list taken, not counted as waiting");
-    uint64_t bytes = 0;
-    while (header != nullptr) {
-      Header* next = header->Link();
-      bytes += internal::SlabOf(header)->block_bytes;
-      header->SetLink(reclaimer.waiting);
-      reclaimer.waiting = header;
-      header = next;
+    uint64_t bytes = MoveAll(std::exchange(slot.retired_waiting, nullptr), &reclaimer.waiting);
+    if (slot.retired.load(std::memory_order_relaxed) != nullptr) {
+      Header* listed = slot.retired.exchange(nullptr, std::memory_order_acquire);
+      REEF_CHAOS_POINT("retired list taken, not counted as waiting");
+      bytes += MoveAll(listed, &reclaimer.waiting);
     }
+    if (bytes == 0) return;
     // Here before there: at no moment does the sum read too low. Both are written by the reclaimer
     // alone, which `busy` passes on.
     const uint64_t waiting = reclaimer.waiting_bytes.load(std::memory_order_relaxed);
@@ -50,6 +60,50 @@ void Gather(Reclaimer& reclaimer) {
   REEF_CHAOS_POINT("retired lists gathered, no ticket taken");
   // After the last unlinking: the ticket's grace period starts later.
   if (reclaimer.waiting != nullptr) reclaimer.ticket = threads::TakeGraceTicket();
+}
+
+// Under `busy`. True if the grace period of that ticket has passed: it is carried on if need be.
+bool HasPassed(threads::GraceTicket ticket) {
+  threads::AdvanceGrace();
+  // If another grace period was running before, ours is the next.
+  if (!threads::GracePassed(ticket)) threads::AdvanceGrace();
+  return threads::GracePassed(ticket);
+}
+
+// Of what the slot's own thread has retired: the batch that is due, linked; null if none is.
+Header* TakeOwnDue(Slot* slot) {
+  if (g_reclaimer.busy.exchange(true, std::memory_order_acquire)) return nullptr;
+  if (slot->retired_waiting == nullptr) {
+    slot->retired_waiting = slot->retired.exchange(nullptr, std::memory_order_acquire);
+    // After the unlinking, as in Gather.
+    if (slot->retired_waiting != nullptr) slot->retired_ticket = threads::TakeGraceTicket();
+  }
+  Header* due = nullptr;
+  if (slot->retired_waiting != nullptr && HasPassed(slot->retired_ticket)) {
+    const uint64_t bytes = MoveAll(std::exchange(slot->retired_waiting, nullptr), &due);
+    const uint64_t gathered = slot->gathered_bytes.load(std::memory_order_relaxed);
+    slot->gathered_bytes.store(gathered + bytes, std::memory_order_release);
+  }
+  g_reclaimer.busy.store(false, std::memory_order_release);
+  return due;
+}
+
+void PushAllDying(Slot* slot, Header* due) {
+  for (Header* next = nullptr; due != nullptr; due = next) {
+    next = due->Link();
+    PushDying(slot, due);
+  }
+}
+
+// What this thread has retired itself, and nobody else's.
+void ReclaimOwn(Slot* slot) {
+  const InHand in_hand(slot);
+  Header* due = TakeOwnDue(slot);
+  if (due == nullptr) return;
+  // In a drain it would be destroyed by that, as if the statement had dropped it.
+  if (slot->draining && MayLeaveUnasked()) return LeaveDead(due);
+  PushAllDying(slot, due);
+  DrainUnasked(slot);
 }
 
 }  // namespace
@@ -67,7 +121,12 @@ void Retire(Slot* slot, Header* header) {
   REEF_CHAOS_POINT("retired");
   os::RingBellForMore();
   os::StartAbsentCollector();
-  if (before / kRetiredBytes != (before + bytes) / kRetiredBytes) (void)ReclaimRetired(slot);
+  if (before / kRetiredBytes == (before + bytes) / kRetiredBytes) return;
+  if (CanLeaveSurplus()) {
+    ReclaimOwn(slot);
+  } else {
+    (void)ReclaimRetired(slot);  // the collector thread, or nobody else would
+  }
 }
 
 namespace {
@@ -82,24 +141,16 @@ Outcome ReclaimOnce(Slot* slot) {
   Header* due = nullptr;
   Outcome outcome = Outcome::kNothing;
   if (reclaimer.waiting != nullptr) {
-    threads::AdvanceGrace();
-    // If another grace period was running before, ours is the next.
-    if (!threads::GracePassed(reclaimer.ticket)) threads::AdvanceGrace();
     outcome = Outcome::kWaits;
-    if (threads::GracePassed(reclaimer.ticket)) {
-      due = reclaimer.waiting;
-      reclaimer.waiting = nullptr;
+    if (HasPassed(reclaimer.ticket)) {
+      due = std::exchange(reclaimer.waiting, nullptr);
       reclaimer.waiting_bytes.store(0, std::memory_order_release);
       outcome = Outcome::kDestroyed;
       g_reclaimed.fetch_add(1, std::memory_order_relaxed);
     }
   }
   reclaimer.busy.store(false, std::memory_order_release);
-  while (due != nullptr) {
-    Header* next = due->Link();
-    PushDying(slot, due);
-    due = next;
-  }
+  PushAllDying(slot, due);
   Drain(slot);
   return outcome;
 }
@@ -127,9 +178,12 @@ void ReleaseReclaimer() { g_reclaimer.busy.store(false, std::memory_order_releas
 void RecountRetired() {
   threads::ForEachSlot([](Slot& slot) {
     uint64_t bytes = 0;
-    for (const Header* header = slot.retired.load(std::memory_order_relaxed); header != nullptr;
-         header = header->Link()) {
-      bytes += internal::SlabOf(header)->block_bytes;
+    const Header* const lists[] = {slot.retired.load(std::memory_order_relaxed),
+                                   slot.retired_waiting};
+    for (const Header* header : lists) {
+      for (; header != nullptr; header = header->Link()) {
+        bytes += internal::SlabOf(header)->block_bytes;
+      }
     }
     slot.gathered_bytes.store(0, std::memory_order_relaxed);
     slot.retired_bytes.store(bytes, std::memory_order_relaxed);

@@ -6,9 +6,14 @@
 // owning its edges (hence a root of marking), on its slot's retired list. A reclaimer gathers the
 // lists of all slots, takes a grace ticket, and destroys the batch when it has passed.
 //
-// Reclaimers: the collector thread, every millisecond while anything is retired, and a retiring
-// thread after every kRetiredBytes of its own: retired memory is bounded in bytes as long as scopes
-// end. It never waits: who finds another reclaimer at work goes on.
+// Reclaimers: the collector thread, every millisecond while anything is retired; and a retiring
+// thread, of its own objects alone, after every kRetiredBytes of them: retired memory is bounded in
+// bytes as long as scopes end. It never waits: who finds another reclaimer at work goes on.
+//
+// A thread that reclaims is in the middle of some other statement, perhaps with a lock held: so it
+// destroys what its own statements have dropped, and calls nothing of the program's beside
+// destructors (DrainUnasked). At the process's end, when the collector thread is parked, whoever
+// retires reclaims all.
 #ifndef REEF_LIB_OBJECT_RETIRED_H_
 #define REEF_LIB_OBJECT_RETIRED_H_
 

@@ -25,7 +25,11 @@ std::atomic<bool> g_admitted{false};
 // when taken: the dropping thread's last uses come before the destructors.
 std::atomic<Header*> g_left_dead{nullptr};
 std::atomic<Header*> g_left_due{nullptr};
-Surplus g_taken;                  // finisher only: not yet destroyed
+Surplus g_taken;  // finisher only: not yet destroyed
+// Unasked, and the batch in work of it. Relaxed: steers who runs what; counted before it is listed,
+// and off when the batch that follows is gone.
+std::atomic<uint64_t> g_unasked_bytes{0};
+uint64_t g_taken_bytes = 0;       // finisher only
 std::atomic<uint64_t> g_done{0};  // batches that have been; relaxed, its writer asks
 
 // Pushes a chain on one of the lists; `link` makes its last object lead to what is there.
@@ -76,16 +80,54 @@ void RefuseSurplus() { g_admitted.store(false, std::memory_order_relaxed); }
 
 bool CanLeaveSurplus() { return !t_is_finisher && g_admitted.load(std::memory_order_relaxed); }
 
-void LeaveSurplus(Slot* slot, Header* dead) {
-  if (Header* last = dead) {
-    while (Header* next = last->Link()) last = next;
-    Push(&g_left_dead, dead, [last](Header* head) { last->SetLink(head); });
-  }
-  if (Header* due = std::exchange(slot->first_finalizer, nullptr)) {
-    Push(&g_left_due, due, [slot](Header* head) { FinalizerLink(slot->last_finalizer) = head; });
-  }
+namespace {
+
+void PushDead(Header* dead) {
+  Header* last = dead;
+  while (Header* next = last->Link()) last = next;
+  Push(&g_left_dead, dead, [last](Header* head) { last->SetLink(head); });
+}
+
+void PushDue(Slot* slot) {
+  Header* due = std::exchange(slot->first_finalizer, nullptr);
+  if (due == nullptr) return;
+  Push(&g_left_due, due, [slot](Header* head) { FinalizerLink(slot->last_finalizer) = head; });
+}
+
+void WakeFinisher() {
   os::RingBell();
   os::StartAbsentCollector();
+}
+
+template <typename Next>
+void CountUnasked(Header* first, Next next) {
+  uint64_t bytes = 0;
+  for (; first != nullptr; first = next(first)) bytes += internal::SlabOf(first)->block_bytes;
+  g_unasked_bytes.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void LeaveSurplus(Slot* slot, Header* dead) {
+  if (dead != nullptr) PushDead(dead);
+  PushDue(slot);
+  WakeFinisher();
+}
+
+bool MayLeaveUnasked() {
+  return CanLeaveSurplus() && g_unasked_bytes.load(std::memory_order_relaxed) < kMostLeftBytes;
+}
+
+void LeaveDead(Header* dead) {
+  CountUnasked(dead, &NextDead);
+  PushDead(dead);
+  WakeFinisher();
+}
+
+void LeaveDue(Slot* slot) {
+  CountUnasked(slot->first_finalizer, &NextDue);
+  PushDue(slot);
+  WakeFinisher();
 }
 
 bool DestroySurplus(Slot* slot) {
@@ -93,6 +135,7 @@ bool DestroySurplus(Slot* slot) {
   if (g_taken.empty()) {
     g_taken.dead = g_left_dead.exchange(nullptr, std::memory_order_acquire);
     g_taken.due = g_left_due.exchange(nullptr, std::memory_order_acquire);
+    g_taken_bytes = g_unasked_bytes.load(std::memory_order_relaxed);
   }
   if (g_taken.empty()) return false;
   const Part dead = TakePart(&g_taken.dead, &NextDead, &SetNextDead);
@@ -107,7 +150,10 @@ bool DestroySurplus(Slot* slot) {
     internal::CompilerBarrier();
     g_taken = rest;
   }
-  if (g_taken.empty()) g_done.fetch_add(1, std::memory_order_relaxed);
+  if (g_taken.empty()) {
+    g_unasked_bytes.fetch_sub(std::exchange(g_taken_bytes, 0), std::memory_order_relaxed);
+    g_done.fetch_add(1, std::memory_order_relaxed);
+  }
   return true;
 }
 

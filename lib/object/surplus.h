@@ -45,6 +45,17 @@ bool CanLeaveSurplus();
 // null, and the slot's due finalizers. O(objects), each of which the caller has listed itself.
 void LeaveSurplus(Slot* slot, Header* dead);
 
+// --- what a thread does not want to run for earlier statements (object::DrainUnasked) ---
+
+// True if it may be left: to a finisher that keeps up. Otherwise memory has no other bound than
+// that the thread does it itself.
+inline constexpr uint64_t kMostLeftBytes = uint64_t{16} << 20;
+bool MayLeaveUnasked();
+// Leaves dead objects, linked; they count towards the bound until their batch is gone.
+void LeaveDead(Header* dead);
+// The same for the slot's due finalizers.
+void LeaveDue(Slot* slot);
+
 // The finisher, outside a drain: destroys some thousand objects. False if there are none, and on
 // other threads.
 bool DestroySurplus(Slot* slot);

@@ -16,6 +16,7 @@ namespace {
 using internal::Bracket;
 using internal::HeapCore;
 using internal::Slab;
+using internal::WeakRecord;
 using internal::WeakTable;
 
 // The object's place in its slab's table; null if the slab has none.
@@ -50,6 +51,16 @@ WeakTable* MakePlace(const Header* header) {
   return table + PlaceInSlab(slab, header);
 }
 
+uint32_t CountArmed(const WeakCell* cell) {
+  uint32_t count = 0;
+  // Acquire: the records are written. Relaxed: a state is only counted.
+  const WeakRecord* record = cell->records.load(std::memory_order_acquire);
+  for (; record != nullptr; record = record->next) {
+    if (record->state.load(std::memory_order_relaxed) == WeakRecord::kArmed) ++count;
+  }
+  return count;
+}
+
 void FreeCell(void* cell) {
   Slot* slot = internal::CurrentSlot();
   internal::FreeBlock</*kManaged=*/false>(slot, slot->slab_owner, cell);
@@ -77,6 +88,12 @@ size_t PlaceInSlab(const Slab* slab, const Header* header) {
   if (slab->run_slabs != 0) return 0;
   const char* first = internal::SlabBase(slab) + slab->first;
   return static_cast<size_t>(reinterpret_cast<const char*>(header) - first) / slab->block_bytes;
+}
+
+bool HasCallbacks(const Header* header) {
+  const WeakTable* place = PlaceIn(header);
+  const WeakCell* cell = place == nullptr ? nullptr : place->load(std::memory_order_acquire);
+  return cell != nullptr && CountArmed(cell) != 0;
 }
 
 WeakCell* DetachCell(Header* header) {
@@ -160,13 +177,7 @@ uint32_t CountHandles(const Header* header) {
 
 uint32_t CountCallbacks(const Header* header) {
   if ((header->Shared(std::memory_order_acquire) & kWeak) == 0) return 0;
-  uint32_t count = 0;
-  // Acquire: the records are written. Relaxed: a state is only counted.
-  const WeakRecord* record = object::CellOf(header)->records.load(std::memory_order_acquire);
-  for (; record != nullptr; record = record->next) {
-    if (record->state.load(std::memory_order_relaxed) == WeakRecord::kArmed) ++count;
-  }
-  return count;
+  return object::CountArmed(object::CellOf(header));
 }
 
 }  // namespace reef::internal

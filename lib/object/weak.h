@@ -25,6 +25,8 @@ using internal::WeakCell;
 
 // Clears the cell of a DEAD object and takes it out of the table; null if there is none (any more).
 [[nodiscard]] WeakCell* DetachCell(Header* header);
+// Whether the object, DEAD and in the caller's hands, has callbacks yet to be called.
+[[nodiscard]] bool HasCallbacks(const Header* header);
 // Runs the callbacks of a detached cell and lets it go. Outside brackets.
 void EndCell(const internal::HeapCore* core, WeakCell* cell);
 // Both, for a counted death.

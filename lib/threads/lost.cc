@@ -27,6 +27,7 @@ void Orphan(Slot* slot) {
   slot->scope_depth = 0;
   slot->user_code = 0;
   slot->draining = false;
+  slot->unasked = false;
   slot->claims_sole = false;
   slot->in_hand = 0;
   slot->in_hand_due = 0;

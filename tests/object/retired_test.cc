@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 
+#include "lib/object/surplus.h"
 #include "tests/object/support.h"
 
 namespace reef::object::test {
@@ -91,6 +92,77 @@ TEST_F(RetiredTest, RetiringThreadReclaimsWhenItHasRetiredMuch) {
   for (uint64_t i = 0; i < count; ++i) DropRoot(NewPublished());
   EXPECT_GE(ends_, static_cast<int>(count / 2)) << "nobody else reclaims here";
   EXPECT_LE(RetiredBytes(), 2 * kRetiredBytes);
+}
+
+// Where there is a finisher, a thread reclaims what it has retired itself, at once or when the
+// grace period has passed, and nothing else.
+class OwnRetiredTest : public RetiredTest {
+ protected:
+  OwnRetiredTest() {
+    ActAsFinisher(true);
+    AdmitSurplus();
+  }
+  ~OwnRetiredTest() override {
+    RefuseSurplus();
+    ActAsFinisher(false);
+  }
+  // As many as cross the bound once more.
+  int RetireMuch() {
+    const uint64_t bytes = internal::SlabOf(Header::Of(NewPublished()))->block_bytes;
+    const int count = static_cast<int>(kRetiredBytes / bytes + 1);
+    for (int i = 0; i < count; ++i) DropRoot(NewPublished());
+    return count;
+  }
+  Actor storing_;
+};
+
+TEST_F(OwnRetiredTest, LeavesAloneWhatOthersHaveRetired) {
+  std::atomic<int> others{0};
+  DropRoot([&] {
+    Node* node = Make<Node>(&others);
+    (void)Header::Of(node)->SetFlags(internal::kPublished);
+    return node;
+  }());
+  int retired = 0;
+  storing_.Do([&] { retired = RetireMuch(); });
+  EXPECT_GE(ends_, retired - 1) << "the last one may have come after the bound";
+  EXPECT_EQ(others, 0);
+  ReclaimAll();
+  EXPECT_EQ(others, 1);
+  EXPECT_EQ(ends_, retired);
+}
+
+TEST_F(OwnRetiredTest, ABatchThatWaitsIsTakenLaterOrByTheCollectorThread) {
+  Actor reader;
+  for (const bool by_itself : {true, false}) {
+    SCOPED_TRACE(by_itself);
+    ends_ = 0;
+    reader.Do([] { threads::test::OpenScope(CurrentSlot()); });
+    int first = 0;
+    storing_.Do([&] { first = RetireMuch(); });
+    EXPECT_EQ(ends_, 0) << "may still be read";
+    EXPECT_GE(RetiredBytes(), kRetiredBytes);
+    EXPECT_TRUE(ReclaimRetired(CurrentSlot()) || by_itself);
+    reader.Do([] { threads::test::CloseScope(CurrentSlot()); });
+    int second = 0;
+    if (by_itself) {
+      storing_.Do([&] { second = RetireMuch(); });
+      EXPECT_GT(ends_, 0);
+    }
+    ReclaimAll();
+    EXPECT_EQ(ends_, first + second);
+    EXPECT_EQ(RetiredBytes(), 0u);
+  }
+}
+
+TEST_F(OwnRetiredTest, BytesAreCountedWhereverTheyWait) {
+  Actor reader;
+  reader.Do([] { threads::test::OpenScope(CurrentSlot()); });
+  storing_.Do([&] { (void)RetireMuch(); });
+  const uint64_t bytes = RetiredBytes();
+  RecountRetired();  // as in the child of a fork
+  EXPECT_EQ(RetiredBytes(), bytes);
+  reader.Do([] { threads::test::CloseScope(CurrentSlot()); });
 }
 
 TEST_F(RetiredTest, DyingObjectStillOwnsItsEdges) {

@@ -19,7 +19,10 @@ class SurplusTest : public ObjectTest {
     ActAsFinisher(true);
     AdmitSurplus();
   }
-  ~SurplusTest() override { RefuseSurplus(); }
+  ~SurplusTest() override {
+    RefuseSurplus();
+    ActAsFinisher(false);
+  }
 
   static internal::Edge& EdgeOf(Member<Node>& member) {
     return const_cast<internal::Edge&>(internal::EdgeAccess::Of(member));

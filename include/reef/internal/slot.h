@@ -110,6 +110,7 @@ struct alignas(4096) Slot {
   bool fenced = false;       // no membarrier: brackets and scopes fence themselves
   bool draining = false;     // the dying worklist is being worked off
   bool claims_sole = false;  // see lib/object/sole.h
+  bool unasked = false;      // so is what earlier statements have left: see object::DrainUnasked
   uint32_t index = kNoSlot;
   // What Slab::owner says of this thread's slabs: index + 1, and kSlabOwnerLife for each time that
   // a fork has cut off the slot's thread.
@@ -146,9 +147,13 @@ struct alignas(4096) Slot {
   std::atomic<Header*> retired{nullptr};    // published objects that wait for a grace period
   std::atomic<uint64_t> retired_bytes{0};   // ever; owner's stores, before the object is listed
   std::atomic<uint64_t> gathered_bytes{0};  // of these, taken off the list; release by a reclaimer
-  uint32_t in_hand = 0;                     // owner only: see object::InHand
-  uint32_t in_hand_due = 0;                 // of which: over when the drain under way ends
-  std::atomic<uint32_t> next_orphan{0};     // link of the list of slots whose threads ended
+  // Taken off the list by the slot's thread, and the grace period for which they wait. Under the
+  // reclaimer's `busy` (lib/object/retired.cc).
+  Header* retired_waiting = nullptr;
+  uint64_t retired_ticket = 0;
+  uint32_t in_hand = 0;                  // owner only: see object::InHand
+  uint32_t in_hand_due = 0;              // of which: over when the drain under way ends
+  std::atomic<uint32_t> next_orphan{0};  // link of the list of slots whose threads ended
 
   ThreadCache* caches[kMaxHeaps];
 
