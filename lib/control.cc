@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/collector/collector.h"
 #include "lib/collector/control.h"
 #include "lib/collector/freeze.h"
 #include "lib/options.h"
@@ -17,6 +18,7 @@
 #include "reef/control.h"
 #include "reef/heap.h"
 #include "reef/internal/check.h"
+#include "reef/internal/count.h"
 
 namespace reef {
 
@@ -143,10 +145,18 @@ uint64_t Heap::FreezeCount() const {
   return collector::CountFrozen(*heap->space);
 }
 
-void LetGoOfControl(Heap& heap) {
-  heap.SetDebug({});
-  (void)heap.Unfreeze();
-  heap.TakeGarbage().clear();
+bool LetGoOfControl(CollectedHeap* heap) {
+  Control& control = *heap->control;
+  control.SetDebugging({});
+  if (!control.HoldOffUnless(&collector::IsHeldUp)) return false;
+  {
+    const std::shared_lock<std::shared_mutex> lock(heap->layout);
+    // What became unreachable while it was frozen is found by the collection that follows.
+    (void)collector::UnfreezeAll(*heap->space);
+  }
+  control.LetGo();
+  for (internal::Header* header : control.GiveUpKept()) internal::DropExt(header);
+  return true;
 }
 
 std::string AnyRef::type_name() const {

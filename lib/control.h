@@ -2,12 +2,13 @@
 #ifndef REEF_LIB_CONTROL_H_
 #define REEF_LIB_CONTROL_H_
 
-#include "reef/heap.h"
+#include "lib/collector/collected_heap.h"
 
 namespace reef {
 
-// Before a heap's end: nothing is frozen, nothing is kept, nothing pauses or debugs collections.
-void LetGoOfControl(Heap& heap);
+// Before a heap's end: nothing is frozen, nothing is kept, nothing debugs collections. Asks for no
+// memory. False if user code holds the collector thread up in a collection of this heap.
+bool LetGoOfControl(collector::CollectedHeap* heap);
 
 }  // namespace reef
 

@@ -2,12 +2,14 @@
 #include "reef/heap.h"
 
 #include <atomic>
+#include <cinttypes>
+#include <cstdio>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <shared_mutex>
 #include <string>
-
-#include "absl/strings/str_cat.h"
+#include <utility>
 
 #include "lib/collector/collector.h"
 #include "lib/collector/control.h"
@@ -24,6 +26,7 @@
 #include "lib/os/cgroup.h"
 #include "lib/os/fault.h"
 #include "lib/os/keep_loaded.h"
+#include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
 
 namespace reef {
@@ -43,6 +46,8 @@ namespace {
 // With the program's other constants: in the program from its start, and behind the handlers that a
 // program registers, so that what those wait for can still use a heap.
 [[maybe_unused]] const bool g_forks_handled = HandleForks();
+
+constexpr char kNoMemory[] = "no memory for another heap";
 
 memory::SpaceOptions SpaceOptionsOf(const HeapOptions& options) {
   const memory::Limits wanted{.soft = options.soft_limit_bytes, .hard = options.max_bytes};
@@ -103,6 +108,8 @@ void EnsureDefaultHeap() {
     internal::Fatal(__FILE__, __LINE__, what.c_str(),
                     "the default heap takes its options from the environment: docs/options.md");
   }
+  REEF_CHECK(collector::EnsureThread(), "the system starts no thread for the collector",
+             "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
   internal::g_default_core.drop_budget = options->drop_budget;
   auto heap = collector::OpenHeap(&internal::g_default_core, SpaceOptionsOf(*options),
                                   CollectorOptionsOf(*options));
@@ -128,7 +135,7 @@ void* AllocateSlow(HeapCore* core, SlabKind kind, int size_class) {
   EnsureOpen(core);
   CurrentSlot();
   os::StartAbsentCollector();
-  return TakeOrRelieve(core, ClassBytes(size_class), [=] {
+  return TakeOrRelieve(core, Wanted::kMemory, ClassBytes(size_class), [=] {
     return memory::Refill(tls_slot, memory::Space::Of(core), kind, size_class);
   });
 }
@@ -137,7 +144,7 @@ void* AllocateRun(HeapCore* core, SlabKind kind, size_t payload_bytes, size_t al
   EnsureOpen(core);
   CurrentSlot();
   os::StartAbsentCollector();
-  return TakeOrRelieve(core, payload_bytes, [=] {
+  return TakeOrRelieve(core, Wanted::kMemory, payload_bytes, [=] {
     return memory::Space::Of(core)->AllocateRun(kind, payload_bytes, alignment);
   });
 }
@@ -146,47 +153,109 @@ void ThrowOutOfMemory(HeapCore* /*core*/, size_t bytes) { throw OutOfMemory(byte
 
 }  // namespace internal
 
-absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
-  os::KeepEngineLoaded();
-  const absl::StatusOr<HeapOptions> options = ResolveOptions(given);
-  if (!options.ok()) return options.status();
+namespace {
+
+// Takes a core and opens the heap; null, with `why`, if that fails. Throws nothing.
+CollectedHeap* OpenCore(HeapOptions* options, absl::Status* why) {
+  if (!collector::EnsureThread()) {
+    *why = internal::Exhausted("the system starts no thread for the collector (ulimit -u?)");
+    return nullptr;
+  }
   HeapCore* core = TakeCore();
-  if (core == nullptr) return absl::ResourceExhaustedError("no memory for another heap");
+  if (core == nullptr) {
+    *why = internal::Exhausted(kNoMemory);
+    return nullptr;
+  }
   if (memory::EnterHeap(core) == 0) {
     PutCore(core);
-    return absl::ResourceExhaustedError("more than 255 heaps at once");
+    *why = internal::Exhausted("more than 255 heaps at once");
+    return nullptr;
   }
   core->drop_budget = options->drop_budget;
   auto collected = collector::OpenHeap(core, SpaceOptionsOf(*options), CollectorOptionsOf(*options),
-                                       options->finalizer_executor);
+                                       std::move(options->finalizer_executor));
   if (collected == nullptr) {
     memory::RemoveHeap(core);
     PutCore(core);
-    return absl::ResourceExhaustedError(
+    *why = internal::Exhausted(
         "the system refuses to reserve 64 MiB of addresses for a heap (ulimit -v?)");
+    return nullptr;
   }
-  collected->on_limit = options->on_limit;
-  (void)collected.release();  // by ~Heap
-  return std::unique_ptr<Heap>(new Heap(core, options->end));
+  return collected.release();  // by ~Heap
+}
+
+// For a Heap that is not made yet.
+struct Room {
+  void operator()(void* room) const { ::operator delete(room); }
+};
+
+// Its functions are not called for the heap any more, once calls under way have returned.
+void EndCalls(CollectedHeap* collected) {
+  collected->control->EndCalls();
+  internal::SetOnLimit(collected, nullptr);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
+  os::KeepEngineLoaded();
+  try {
+    absl::StatusOr<HeapOptions> options = ResolveOptions(given);
+    if (!options.ok()) return options.status();
+    // All that may throw, copies of functions as well, comes before anything is taken.
+    auto on_limit = internal::ShareFunction(std::move(options->on_limit));
+    os::ThrowIfFaultDue();
+    std::unique_ptr<void, Room> room(::operator new(sizeof(Heap)));
+    absl::Status why;
+    CollectedHeap* collected = OpenCore(&*options, &why);
+    if (collected == nullptr) return why;
+    internal::SetOnLimit(collected, std::move(on_limit));
+    return std::unique_ptr<Heap>(new (room.release()) Heap(collected->core, options->end));
+  } catch (const std::bad_alloc&) {
+    return internal::Exhausted(kNoMemory);
+  }
 }
 
 Heap::~Heap() {
-  if (end_ == HeapEnd::kLeak) return;
-  const char* why = collector::WhyNotCollect();
-  REEF_CHECK(why == nullptr, "a Heap was destroyed where a collection cannot be waited for",
-             "not inside a ReadScope, nor by a constructor or destructor of a managed object");
   CollectedHeap* collected = CollectedHeap::Of(core_);
-  LetGoOfControl(*this);
-  const uint64_t left = collector::CloseHeap(collected, end_ == HeapEnd::kFinalize);
-  if (left == 0) {
+  if (end_ == HeapEnd::kLeak) {
+    SetDebug({});
+    EndCalls(collected);
+    return;
+  }
+  const char* why = collector::WhyNotCollect();
+  REEF_CHECK(why == nullptr || threads::IsEndOfThread(),
+             "a Heap was destroyed where a collection cannot be waited for",
+             "not inside a ReadScope, nor by a constructor, destructor, finalizer or callback");
+  std::optional<uint64_t> left;
+  if (why == nullptr && LetGoOfControl(collected)) {
+    left = collector::CloseHeap(collected, end_ == HeapEnd::kFinalize);
+  }
+  if (!left) {
+    EndCalls(collected);
+    internal::Warn(
+        why != nullptr ? "a Heap ends with the process where no collection can be waited for"
+                       : "a Heap ends while user code on the collector thread does not return",
+        "its memory stays; call exit outside of destructors and callbacks, and let these "
+        "wait for nothing that is held while a heap ends");
+    return;
+  }
+  if (*left == 0) {
     delete collected;
     PutCore(core_);
     return;
   }
   collected->control->RemoveAll();
-  const std::string what =
-      absl::StrCat("a Heap was destroyed while ", left, " of its objects are still referred to");
-  internal::Warn(what.c_str(), "drop all Refs first; its memory stays until the process ends");
+  internal::SetOnLimit(collected, nullptr);
+  char what[120];
+  (void)std::snprintf(what, sizeof what,
+                      "a Heap was destroyed while %" PRIu64 " of its objects are still referred to",
+                      *left);
+  internal::Warn(what, "drop all Refs first; its memory stays until the process ends");
+}
+
+void Heap::SetOnLimit(std::function<void(const LimitReport&)> on_limit) {
+  internal::SetOnLimit(CollectedHeap::Of(core_), internal::ShareFunction(std::move(on_limit)));
 }
 
 Heap& DefaultHeap() {
@@ -238,24 +307,31 @@ void Heap::Deallocate(void* bytes) noexcept {
 }
 
 void Heap::AddExternalBytes(int64_t delta) {
-  if (!internal::AddExternal(core_, delta)) {
+  if (delta < 0) {
+    (void)internal::TakeExternal(core_, 0 - static_cast<uint64_t>(delta));
+  } else if (!internal::AddExternal(core_, static_cast<uint64_t>(delta))) {
     internal::ThrowOutOfMemory(core_, static_cast<size_t>(delta));
   }
 }
 
 absl::Status Heap::TryAddExternalBytes(int64_t delta) {
-  if (internal::AddExternal(core_, delta)) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat("reef: no room for ", delta, " external bytes"));
+  if (delta < 0) {
+    if (internal::TakeExternal(core_, 0 - static_cast<uint64_t>(delta))) return absl::OkStatus();
+    return absl::InvalidArgumentError("more external bytes were given back than were added");
+  }
+  const auto bytes = static_cast<uint64_t>(delta);
+  if (internal::AddExternal(core_, bytes)) return absl::OkStatus();
+  return internal::Exhausted("no room for", bytes, "external bytes");
 }
 
 CollectionReport Heap::Collect() {
   if (const char* why = collector::WhyNotCollect()) throw CollectRefused(why);
-  return collector::Collect(CollectedHeap::Of(core_), /*emergency=*/false);
+  return collector::Collect(CollectedHeap::Of(core_));
 }
 
 absl::StatusOr<CollectionReport> Heap::TryCollect() {
   if (const char* why = collector::WhyNotCollect()) return absl::FailedPreconditionError(why);
-  return collector::Collect(CollectedHeap::Of(core_), /*emergency=*/false);
+  return collector::Collect(CollectedHeap::Of(core_));
 }
 
 bool Heap::IsCollecting() const noexcept {
@@ -271,8 +347,7 @@ absl::Status Heap::Verify() const {
 }
 
 absl::Status Heap::ExhaustedError(size_t bytes) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("reef: out of memory for an object of ", bytes, " bytes"));
+  return internal::Exhausted("out of memory for an object of", bytes, "bytes");
 }
 
 }  // namespace reef

@@ -8,15 +8,18 @@
 
 namespace reef {
 
-// Memory is exhausted or the heap's limit is reached, after an emergency collection and purge did
-// not help. The heap stays consistent and usable. Allocates nothing.
+// Memory is exhausted or the heap's limit is reached, and an emergency collection and purge did not
+// help, or could not: where none may be waited for (in a ReadScope or a destructor), where user
+// code holds the collector thread up, after several that freed next to nothing, and for more than
+// the limit. The heap stays consistent and usable. Allocates nothing.
 class OutOfMemory : public std::bad_alloc {
  public:
   explicit OutOfMemory(size_t bytes) noexcept : bytes_(bytes) {}
   const char* what() const noexcept override {
-    return "reef: out of memory (an emergency collection did not free enough)";
+    return "reef: out of memory (a collection could not help)";
   }
-  // The payload bytes that were asked for.
+  // The payload bytes that were asked for; of external bytes those to be added, or all that an
+  // ExternalBytes was to have.
   size_t bytes() const noexcept { return bytes_; }
 
  private:

@@ -2,8 +2,8 @@
 //
 //   struct Tensor {
 //     explicit Tensor(size_t n) : bytes(n * sizeof(float)), data(new float[n]) {}
-//     reef::ExternalBytes bytes;               // before the memory itself: first counted, then
-//     taken std::unique_ptr<float[]> data;
+//     reef::ExternalBytes bytes;       // before the memory: counted first, and until it is freed
+//     std::unique_ptr<float[]> data;
 //   };
 //
 // To the pacer such an object is as big as what it owns, so a cycle of small objects with large
@@ -13,8 +13,10 @@
 // is AdjustAmountOfExternalAllocatedMemory of V8, tied to the owner's life.)
 //
 // A member of a managed object, or of a part of one: the heap is found by its own address, so it is
-// neither copied nor moved. Eight bytes. One thread at a time, as any field; different ones from
-// any threads. For memory that no single object owns: Heap::AddExternalBytes.
+// neither copied nor moved. Given bytes elsewhere (on a stack, in a buffer of a std container) it
+// aborts in checked builds, and counts nothing in others. Eight bytes. One thread at a time, as any
+// field; different ones from any threads. For memory that no single object owns:
+// Heap::AddExternalBytes.
 #ifndef REEF_EXTERNAL_H_
 #define REEF_EXTERNAL_H_
 
@@ -34,7 +36,8 @@ class ExternalBytes {
   ExternalBytes& operator=(const ExternalBytes&) = delete;
 
   // The object owns so many bytes from now on. Throws OutOfMemory as the constructor, if they are
-  // more than before; nothing has changed then. O(heaps), an atomic addition.
+  // more than before; nothing has changed then, but for what on_limit did. (It may resize this very
+  // object.) O(heaps), an atomic addition.
   void Resize(size_t bytes);
   size_t bytes() const noexcept { return bytes_; }
 

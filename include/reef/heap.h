@@ -8,6 +8,14 @@
 // Thread safety: every function may be called from any thread, without registration; only the
 // destructor wants the heap for itself.
 //
+// Locks: the collector thread runs destructors of garbage, finalizers and callbacks. A thread that
+// waits for a collection (Collect, TryCollect, Freeze, Unfreeze, ~Heap, DriveCollector) must hold
+// no lock that these take: the first four would wait for ever, ~Heap gives up (see there). An
+// allocation, or a growth of external bytes, waits only at the limit, and may be made under any
+// lock: if such code stands still for about a second (for ten in any case), it fails instead. Where
+// there is no collector thread to wait for, while the process ends, it collects nothing: it never
+// runs the destructor or finalizer of garbage itself.
+//
 // A heap reserves one range of addresses and takes memory as it is used. Allocation pops from the
 // thread's slab of the size class, chosen at compile time, without an atomic read-modify-write
 // (thread caches over slabs: Hoard, mimalloc). Cycles are found by one background thread for all
@@ -44,14 +52,13 @@ enum class HeapEnd {
   // The same, but after collecting runs the finalizers (Finalize) of all that is still referred to,
   // of each object at most once in its life, in no particular order, as in a collection: each finds
   // what it reaches whole, and no object dies whose finalizer is still to come. Collects again
-  // after
-  // that: what the finalizers have let go is freed. Objects that they make are not finalized. No
-  // other thread may use objects of the heap meanwhile. With a finalizer_executor they are handed
-  // to
-  // that, and their objects are referred to until it has run them. O(heap).
+  // after that: what the finalizers have let go is freed. Objects that they make are not finalized.
+  // No other thread may use objects of the heap meanwhile. With a finalizer_executor they are
+  // handed to that, and their objects are referred to until it has run them. O(heap).
   kFinalize,
   // Nothing: returns at once, collects nothing and reports nothing, also if nothing is referred to.
-  // For heaps that end with the process. Their objects go on to be counted and collected.
+  // For heaps that end with the process. Their objects go on to be counted and collected; what
+  // DebugFlags::keep_garbage has listed stays, and nothing more is listed.
   kLeak,
 };
 
@@ -62,8 +69,9 @@ struct HeapOptions {
   // less, down to 64 MiB. No memory is used by it.
   uint64_t reserve_bytes = uint64_t{64} << 30;
   // The hard limit: the most memory that the heap may take from the system and its objects may own
-  // elsewhere (AddExternalBytes), together; 0: as much as was reserved, or what the control group
-  // implies. At the limit allocation collects, purges, tries again, asks on_limit, then fails.
+  // elsewhere (AddExternalBytes), together; 0: what the control group implies, and without one no
+  // limit: the heap has what was reserved, and what objects own elsewhere is only counted. At the
+  // limit allocation collects, purges, tries again, asks on_limit, then fails.
   uint64_t max_bytes = 0;
   // The soft limit of the same sum; 0: none, or what the control group implies. Above it nothing
   // fails, but collections do not wait for growth (collector_cpu_percent still bounds them), and
@@ -71,11 +79,17 @@ struct HeapOptions {
   uint64_t soft_limit_bytes = 0;
   // Where the process runs in control groups with a memory limit and a limit above is 0, it becomes
   // 95 % (hard) of what they allow, or 80 % (soft) of that or of where they begin to reclaim: a
-  // typed error is better than being killed. Read once, by Create.
+  // typed error is better than being killed. Read once, by Create, and for each heap as if it were
+  // alone: a process with several large ones gives each its max_bytes. (A soft limit above the hard
+  // one that is implied becomes the implied one.)
   bool respect_cgroup = true;
-  // Called when the limit cannot be met, before the allocation fails, on its thread: may drop
-  // references and shrink caches, after which the allocation is tried once more. Not called for
-  // allocations that it makes itself. What it throws goes to the unraisable hook.
+  // Called when the limit cannot be met, before the allocation fails, on its thread: any thread,
+  // also the collector's, several at once, under the locks that the allocation is made under. May
+  // drop references and shrink caches, after which the allocation is tried once more; must not
+  // destroy the heap. Not called for allocations that it makes itself, in this heap or another.
+  // What it throws goes to the unraisable hook; so does a Collect that is refused where it runs.
+  // What it has captured stays until the heap ends or SetOnLimit replaces it, and a call under way
+  // returns.
   std::function<void(const LimitReport&)> on_limit = nullptr;
   // Ask the system for huge pages (faster marking; a few MiB more resident memory).
   bool huge_pages = true;
@@ -107,15 +121,22 @@ struct HeapOptions {
 class Heap {
  public:
   // Errors: InvalidArgument (an option out of range, a REEF_ variable of the environment that does
-  // not exist or cannot be read; says which), ResourceExhausted (no addresses, or more than 255
-  // heaps).
+  // not exist or cannot be read; says which), ResourceExhausted (no memory or addresses, no thread
+  // for the collector, or more than 255 heaps). Passes on what a copy of on_limit or of
+  // finalizer_executor throws. Reads the environment: not beside a setenv.
   static absl::StatusOr<std::unique_ptr<Heap>> Create(const HeapOptions& options = {});
 
-  // As HeapOptions::end says. With kReport and kFinalize: collects, then returns all memory.
-  // Objects that are still referred to are reported on stderr and stay valid: the memory then stays
-  // until the process ends. No thread may allocate meanwhile; and not where a collection cannot be
-  // waited for (in a ReadScope, a constructor or destructor of a managed object): aborts. With
-  // kLeak: anywhere, O(1).
+  // As HeapOptions::end says. With kReport and kFinalize: collects, then returns all memory, raw
+  // bytes that were not given back included. Objects that are still referred to are reported on
+  // stderr and stay valid: the memory then stays until the process ends. Where user code on the
+  // collector thread stands still for about five seconds (a destructor that does not return, or one
+  // that waits for what this thread holds), gives up: reports that, and all memory stays. No thread
+  // may use the heap, or its objects unless they stay, during the call or after it: undefined. Not
+  // in its own on_limit; nor where a collection cannot be waited for (in a ReadScope, or in a
+  // constructor, destructor, finalizer or callback): aborts, unless it is there that the process
+  // has called exit, for then it reports and leaves the memory. With kLeak: anywhere, O(1). In any
+  // case OnCollection functions and on_limit are not called any more, once calls under way have
+  // returned (with kLeak these are not waited for).
   ~Heap();
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
@@ -137,22 +158,30 @@ class Heap {
     return Ref<T>::FromOwned(object);
   }
 
-  // Raw bytes without header, count or trace, from 1 byte to gigabytes. `alignment`: a power of
-  // two, at most 64 KiB. Throws OutOfMemory; TryAllocate returns null.
+  // Raw bytes without header, count or trace, up to gigabytes; 0 bytes are a block like 1.
+  // `alignment`: a power of two, at most 64 KiB; another one aborts, in TryAllocate as well. Throws
+  // OutOfMemory; TryAllocate returns null.
   [[nodiscard]] void* Allocate(size_t bytes, size_t alignment = alignof(std::max_align_t));
   [[nodiscard]] void* TryAllocate(size_t bytes,
                                   size_t alignment = alignof(std::max_align_t)) noexcept;
   // From any thread. Null is ignored; a pointer that is not raw memory of this heap aborts, in
-  // checked builds also one into the middle of a block.
+  // checked builds also one into the middle of a block. Twice is undefined, and so is a block after
+  // the heap's end.
   void Deallocate(void* bytes) noexcept;
 
   // Accounts memory elsewhere that objects of this heap own: it counts as growth for the pacer, and
-  // towards the limits. `delta` below zero gives back what was added before; that cannot fail.
-  // Otherwise throws OutOfMemory at the hard limit, after the same efforts as an allocation. O(1).
+  // towards the limits. `delta` below zero gives back what was added before; that cannot fail. More
+  // than the heap counts in all aborts in checked builds, and does nothing in others. Otherwise
+  // throws OutOfMemory at the hard limit, after the same efforts as an allocation. O(1).
   // An object that owns such memory had better have an ExternalBytes (reef/external.h).
   void AddExternalBytes(int64_t delta);
-  // The same with a status: ResourceExhausted instead of OutOfMemory.
+  // The same with a status: ResourceExhausted instead of OutOfMemory; InvalidArgument where nothing
+  // was done.
   absl::Status TryAddExternalBytes(int64_t delta);
+
+  // Sets HeapOptions::on_limit, an empty function: none. For the default heap above all. From the
+  // next call on; one under way is not waited for. Throws std::bad_alloc.
+  void SetOnLimit(std::function<void(const LimitReport&)> on_limit);
 
   // Collects until nothing unreachable is left that was unreachable when the call began (four
   // rounds at most, should destructors go on making cycles); waits for it, and reports what was
@@ -246,7 +275,8 @@ class Heap {
 };
 
 // The process-wide heap: made on first use with default options, never destroyed, so that statics
-// and thread_locals may drop their Refs as late as they like.
+// and thread_locals may drop their Refs as late as they like. There being nobody to tell, it aborts
+// where Create has an error: a malformed variable, no addresses, no thread.
 Heap& DefaultHeap();
 
 // Make and TryMake on the default heap.

@@ -67,12 +67,13 @@ inline constexpr int kHistoryLength = 64;
 
 // What HeapOptions::on_limit is told about an allocation that is about to fail.
 struct LimitReport {
-  uint64_t requested_bytes = 0;  // external bytes, or of the payload or the block
-  uint64_t committed_bytes = 0;  // as in HeapStats
+  uint64_t requested_bytes = 0;  // of the payload or the block; external ones that are to be added
+  uint64_t committed_bytes = 0;  // these three as in HeapStats
   uint64_t external_bytes = 0;
   uint64_t max_bytes = 0;
-  // False if none was run for this allocation: the last ones freed next to nothing, or it stands
-  // where it may not wait (in a ReadScope or a destructor).
+  // False if none was run for this allocation: the last ones freed next to nothing or took too much
+  // of the time; it stands where it may not wait (in a ReadScope or a destructor, on the collector
+  // thread); user code holds the collector thread up; or it asks for more than the limit.
   bool collected = false;
 };
 
@@ -91,12 +92,14 @@ struct HeapStats {
   uint64_t resident_bytes = 0;
   uint64_t reserved_bytes = 0;
   // Memory elsewhere that objects own (ExternalBytes), and the limits in force, which committed and
-  // external bytes are held to together; no soft limit: 0.
+  // external bytes are held to together. No soft limit: 0; no hard one: the reserved bytes, to
+  // which committed bytes are held in any case, and external ones not.
   uint64_t external_bytes = 0;
   uint64_t soft_limit_bytes = 0;
   uint64_t max_bytes = 0;
-  // Collections that allocations at the limit have waited for, and how often none was run because
-  // the last ones had freed next to nothing.
+  // Collections that allocations at the limit have waited for, several at once for one perhaps, and
+  // how often none was run because the last ones had freed next to nothing or taken too much of the
+  // time.
   uint64_t emergencies = 0;
   uint64_t emergencies_refused = 0;
 

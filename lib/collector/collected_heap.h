@@ -70,8 +70,9 @@ struct CollectedHeap {
   std::shared_mutex layout;
 
   Emergencies emergencies;
-  // Called where the limit cannot be met (lib/exhaustion.cc); constant.
-  std::function<void(const LimitReport&)> on_limit;
+  // Called where the limit cannot be met (lib/exhaustion.cc), or null. Under emergencies.mutex; who
+  // calls it holds a share.
+  std::shared_ptr<const std::function<void(const LimitReport&)>> on_limit;
 
   // Collector thread only.
   Pacing pacing;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -39,52 +40,74 @@ void Collector::Enter(CollectedHeap* heap) {
   heaps_.push_back(heap);
 }
 
-void Collector::Leave(CollectedHeap* heap) {
+bool Collector::Leave(CollectedHeap* heap) {
   const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [&] { return !working_; });
+  if (!Await(&lock, Purpose::kHeapEnd, [&] { return !working_; })) return false;
   std::erase(heaps_, heap);
+  return true;
 }
 
-CollectionReport Collector::Request(CollectedHeap* heap, bool emergency, bool memory_only) {
+bool Collector::IsHeldUp() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return stuck_ || hold_up_.Lasts(os::Now(), HoldUp::kPatienceOfAnEnd);
+}
+
+Collector::Job Collector::JobFor(Purpose purpose) {
+  return {.emergency = purpose != Purpose::kCollect, .memory_only = purpose == Purpose::kMemory};
+}
+
+std::optional<CollectionReport> Collector::Request(CollectedHeap* heap, Purpose purpose) {
   os::StartAbsentCollector();
   const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
-  const Job job{.emergency = emergency, .memory_only = memory_only};
-  if (stopping_) return ServeHere(heap, job, &lock);
+  if (stopping_ || parked_) return ServeHere(heap, purpose, &lock);
+  return AskThread(heap, purpose, &lock);
+}
+
+std::optional<CollectionReport> Collector::AskThread(CollectedHeap* heap, Purpose purpose,
+                                                     std::unique_lock<std::mutex>* lock) {
+  const Job job = JobFor(purpose);
   const CollectionReport before = heap->totals;
   const uint64_t ticket = ++heap->requested;
-  heap->emergency = heap->emergency || emergency;
-  heap->memory_only = heap->memory_only && memory_only;
+  heap->emergency = heap->emergency || job.emergency;
+  heap->memory_only = heap->memory_only && job.memory_only;
   os::RingBellUrgently();
-  changed_.wait(lock, [&] { return heap->served >= ticket || parked_; });
-  if (heap->served < ticket) return ServeHere(heap, job, &lock);
+  const auto done = [&] { return heap->served >= ticket || parked_ || stuck_; };
+  if (!Await(lock, purpose, done)) return std::nullopt;
+  if (heap->served < ticket) return ServeHere(heap, purpose, lock);
   // What was found since the call. Not the report of the request's own service: what this caller
   // made may have been found for another one's, and a later service may have come before it woke.
   return Difference(heap->totals, before);
 }
 
-// While the process ends: does the work on the calling thread, whose the collector's state is then,
-// one thread after the other. Nothing if the collector thread could not be parked.
-CollectionReport Collector::ServeHere(CollectedHeap* heap, Job job,
-                                      std::unique_lock<std::mutex>* lock) {
-  changed_.wait(*lock, [this] { return !parked_ || !working_; });
-  if (!parked_) return {};
+// Without a thread, while the process ends above all: does the work on the calling thread, whose
+// the collector's state is then, one thread after the other. For an allocation only what runs no
+// user code: that may want what the thread holds.
+std::optional<CollectionReport> Collector::ServeHere(CollectedHeap* heap, Purpose purpose,
+                                                     std::unique_lock<std::mutex>* lock) {
+  const auto ready = [this] { return stuck_ || (parked_ ? !working_ : !stopping_); };
+  if (!Await(lock, purpose, ready) || stuck_) return std::nullopt;
+  if (!parked_) return AskThread(heap, purpose, lock);
+  const bool destroys = purpose == Purpose::kCollect || purpose == Purpose::kHeapEnd;
+  if (!destroys && cut_off_) return std::nullopt;
   const CollectionReport before = heap->totals;
+  Job job = JobFor(purpose);
+  job.destroys = destroys;
   job.ticket = ++heap->requested;
   working_ = true;
+  hold_up_.SetWorker(internal::CurrentSlot());
   lock->unlock();
-  t_is_collector = true;
-  object::ActAsFinisher(true);
+  ActAsCollector(true);
   os::BeginGuardedWork();
-  FinishCutOffs();
+  if (destroys) FinishCutOffs();
   Serve(heap, job);
   // Before the next one's begins: there is one place for both.
   os::EndGuardedWork();
-  object::ActAsFinisher(false);
-  t_is_collector = false;
+  ActAsCollector(false);
   lock->lock();
   EndServing(heap, job);
+  if (!destroys) return std::nullopt;
   return Difference(heap->totals, before);
 }
 
@@ -106,26 +129,39 @@ CollectedHeap* Collector::NextRequest(Job* job) {
 }
 
 void Collector::Serve(CollectedHeap* heap, const Job& job) {
+  // However many allocations fail, they spend no more than a tenth of the time in waiting for
+  // scopes that hold objects or slabs back: after such a wait a look is enough for a while.
+  const Nanoseconds start = os::Now();
+  const bool is_short = job.memory_only && start < short_until_;
+  const Nanoseconds patience = is_short ? kShortestNap : kSettlePatience;
+  bool done = !job.destroys || Destroy(heap, job, patience);
+  if (job.emergency) {
+    EmptyOrphans(&HeapsNow);
+    done = ReturnAllMemory(heap, patience) && done;
+  }
+  const Nanoseconds now = os::Now();
+  if (!done && !is_short) short_until_ = now + 9 * (now - start);
+}
+
+// What of a request runs user code: settles, and collects. False if something could not be settled.
+bool Collector::Destroy(CollectedHeap* heap, const Job& job, Nanoseconds patience) {
   // What is pending or retired may hold cycles, and destructors of garbage may make more of it:
   // again while a round finds something, but not for ever.
   constexpr int kMaxRounds = 4;
   if (std::exchange(heap->finalize_reachable, false)) FinalizeReachable(heap);
   // What cannot be settled in that time waits for a sleeper: from then on a look is enough.
-  Nanoseconds patience = kSettlePatience;
   const auto settle = [&patience] {
-    if (!SettleAll(patience)) patience = kShortestNap;
+    const bool settled = SettleAll(patience);
+    if (!settled) patience = kShortestNap;
+    return settled;
   };
   for (int round = 0; !job.memory_only && round < kMaxRounds; ++round) {
-    settle();
+    (void)settle();
     const Outcome outcome =
         RunCycle(heap, job.emergency ? CollectionCause::kMemory : CollectionCause::kRequest);
     if (outcome.report.objects == 0 && !outcome.incomplete) break;
   }
-  settle();
-  if (job.emergency) {
-    EmptyOrphans(&HeapsNow);
-    ReturnAllMemory(heap);
-  }
+  return settle();
 }
 
 // Gives up the work that NextRequest or ServeHere took; under mutex_.
@@ -235,13 +271,17 @@ void Collector::ParkIfStopping() {
   lock.lock();
   working_ = false;
   parked_ = true;
+  stuck_ = false;
   changed_.notify_all();
   changed_.wait(lock, [] { return false; });
 }
 
 void Collector::Loop() {
-  t_is_collector = true;
-  object::ActAsFinisher(true);
+  ActAsCollector(true);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    hold_up_.SetWorker(internal::CurrentSlot());
+  }
   bool quiet = false;
   for (;;) {
     ParkIfStopping();
@@ -292,13 +332,24 @@ void Collector::FillStats(CollectedHeap* heap, HeapStats* stats) {
   FillFigures(*heap, stats);
 }
 
-CollectionReport Collect(CollectedHeap* heap, bool emergency) {
-  return Collector::Get().Request(heap, emergency);
+CollectionReport Collect(CollectedHeap* heap) {
+  return Collector::Get().Request(heap, Collector::Purpose::kCollect).value_or(CollectionReport());
 }
 
-void ReturnFreeMemory(CollectedHeap* heap) { (void)Collector::Get().Request(heap, true, true); }
+bool CollectAtEnd(CollectedHeap* heap) {
+  return Collector::Get().Request(heap, Collector::Purpose::kHeapEnd).has_value();
+}
+
+std::optional<CollectionReport> CollectForAllocation(CollectedHeap* heap) {
+  return Collector::Get().Request(heap, Collector::Purpose::kAllocation);
+}
+
+void ReturnFreeMemory(CollectedHeap* heap) {
+  (void)Collector::Get().Request(heap, Collector::Purpose::kMemory);
+}
+
 void EnterHeap(CollectedHeap* heap) { Collector::Get().Enter(heap); }
-void LeaveHeap(CollectedHeap* heap) { Collector::Get().Leave(heap); }
+bool LeaveHeap(CollectedHeap* heap) { return Collector::Get().Leave(heap); }
 
 void FillStats(CollectedHeap* heap, HeapStats* stats) { Collector::Get().FillStats(heap, stats); }
 

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "lib/collector/collected_heap.h"
 #include "reef/stats.h"
@@ -24,13 +25,20 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
                                         const CollectorOptions& options,
                                         FinalizerExecutor executor = nullptr);
 // Collects, empties all caches, and unmaps the region if no object is left. Otherwise returns the
-// number of objects that still live and leaves everything as it is. `finalize`: runs the finalizers
-// of what is left, first, and collects again.
-uint64_t CloseHeap(CollectedHeap* heap, bool finalize = false);
+// number of objects that still live and leaves everything as it is; nothing, if user code holds the
+// collector thread up. `finalize`: runs the finalizers of what is left, first, and collects again.
+std::optional<uint64_t> CloseHeap(CollectedHeap* heap, bool finalize = false);
 
-// A heap is there for the collector thread, and no more (which waits for a piece of work to end).
+// Starts the collector's thread where there is none. False if the system starts none.
+bool EnsureThread();
+// True if user code on the collector thread does not return, so that a heap's end cannot wait for
+// it, or has ended the process. To be asked again and again.
+bool IsHeldUp();
+
+// A heap is there for the collector thread, and no more (which waits for a piece of work to end;
+// false if it does not).
 void EnterHeap(CollectedHeap* heap);
-void LeaveHeap(CollectedHeap* heap);
+bool LeaveHeap(CollectedHeap* heap);
 
 // For fork. The mutex of the start. Held: no heap comes, goes, or claims whole segments. The child:
 // forgets the collector thread and those who waited for it; it is started again when it is needed.
@@ -44,13 +52,18 @@ void BeginAsChild();
 const char* WhyNotCollect();
 // True on the thread that collects.
 bool IsCollectorThread();
-// Waits for a collection that begins after the call. `emergency`: also returns all free memory.
-CollectionReport Collect(CollectedHeap* heap, bool emergency);
+// Waits for a collection that begins after the call.
+CollectionReport Collect(CollectedHeap* heap);
+// The same, and returns all free memory. False if user code holds the collector thread up.
+bool CollectAtEnd(CollectedHeap* heap);
+// The same for an allocation. Nothing if user code holds the collector thread up (hold_up.h), or if
+// there is no such thread, so that the allocation would run that code itself.
+std::optional<CollectionReport> CollectForAllocation(CollectedHeap* heap);
 // Whether an allocation on the calling thread may wait for memory. In a constructor it may: what is
 // under construction is kept, and the rest is collected.
 bool MayWaitForMemory();
-// The part of an emergency that needs no collection: waits until dead objects that wait are
-// destroyed and free memory is returned.
+// The part of an emergency that needs no collection: waits, as long as that, until dead objects
+// that wait are destroyed and free memory is returned.
 void ReturnFreeMemory(CollectedHeap* heap);
 
 // Fills in what the collector knows: totals of this heap, its last collection; and takes what that

@@ -21,6 +21,7 @@
 #include "lib/object/revocation.h"
 #include "lib/object/surplus.h"
 #include "lib/os/bell.h"
+#include "lib/os/fault.h"
 #include "lib/os/fork.h"
 #include "lib/threads/slot_registry.h"
 #include "reef/internal/check.h"
@@ -34,7 +35,22 @@ namespace {
 std::atomic<Collector*> g_collector{nullptr};
 constinit std::mutex g_start_mutex;
 
+// exit runs this on the thread that has called it, before the destructors of statics.
+struct ExitWatch {
+  ~ExitWatch() {
+    if (t_is_collector) Collector::Get().StopAtExit();
+  }
+  bool set = false;
+};
+thread_local ExitWatch t_exit_watch;
+
 }  // namespace
+
+void Collector::ActAsCollector(bool acts) {
+  t_exit_watch.set = true;  // it has a destructor from now on
+  t_is_collector = acts;
+  object::ActAsFinisher(acts);
+}
 
 Collector& Collector::Get() {
   Collector* collector = g_collector.load(std::memory_order_acquire);
@@ -53,20 +69,46 @@ void Collector::Start() {
   heaps_.reserve(internal::kMaxHeaps);
   at_hand_.reserve(internal::kMaxHeaps);
   threads::SetThreadEndHook([](internal::Slot* slot) { object::RevokePending(slot, *slot); });
-  os::SetCollectorStart([] {
-    REEF_CHECK(Get().StartThread(), "the system starts no thread for the collector of a child",
-               "raise the limit on threads (ulimit -u)");
-  });
+  os::SetCollectorStart([] { Get().StartAbsent(); });
   // Before its thread, which must not wait for the mutex that is held here: fork may be waiting for
   // the thread, and hold that.
   g_collector.store(this, std::memory_order_release);
-  REEF_CHECK(StartThread(), "the system starts no thread for the collector",
-             "raise the limits on threads (ulimit -u) and on virtual memory (ulimit -v)");
-  object::AdmitSurplus();
+  StartAbsent();
   (void)std::atexit([] { Get().StopAtExit(); });
 }
 
+// Where there is no thread, by whoever has noticed that first. If the system starts none, those who
+// need the collector do its work themselves, and now and then try again.
+void Collector::StartAbsent() {
+  constexpr Nanoseconds kPause = std::chrono::milliseconds(100);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const bool may_start = !stopping_ && !working_ && os::Now() - last_start_ >= kPause;
+  if (may_start && StartThread()) {
+    parked_ = false;
+    object::AdmitSurplus();
+    return;
+  }
+  if (may_start) last_start_ = os::Now();
+  parked_ = true;
+  changed_.notify_all();
+  object::RefuseSurplus();
+  if (stopping_) return;
+  os::NoteCollectorAbsent();
+  ForgetDriver();
+}
+
+bool Collector::EnsureThread() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    last_start_ = {};
+  }
+  os::StartAbsentCollector();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return stopping_ || !parked_;
+}
+
 bool Collector::StartThread() {
+  if (os::IsFaultDue()) return false;
   // The thread takes no signals: handlers are the program's.
   sigset_t all;
   sigset_t before;
@@ -88,13 +130,19 @@ bool Collector::StartThread() {
 void Collector::StopAtExit() {
   StopDriving();
   std::unique_lock<std::mutex> lock(mutex_);
-  if (t_is_collector) return;
   stopping_ = true;
   object::RefuseSurplus();
-  parked_ = parked_ || os::TakeCollectorAbsence();
+  parked_ = os::TakeCollectorAbsence() || parked_;
   os::RingBellUrgently();
-  // Bounded: a destructor that never returns must not keep the process from ending.
-  changed_.wait_for(lock, std::chrono::seconds(5), [this] { return parked_; });
+  // Bounded: a destructor that never returns must not keep the process from ending; nor must one
+  // that has called exit.
+  const Nanoseconds deadline = os::Now() + HoldUp::kPatienceOfAnEnd;
+  const auto rests = [this, deadline] {
+    return parked_ || t_is_collector || os::Now() >= deadline;
+  };
+  (void)Await(&lock, Purpose::kHeapEnd, rests);
+  stuck_ = !parked_ || t_is_collector;
+  changed_.notify_all();
 }
 
 // Held by a thread that forks: after the gate, so that the collector thread holds none of it.
@@ -124,6 +172,8 @@ void Collector::BeginAsChild() {
   t_is_collector = false;
   working_ = false;
   parked_ = stopping_;
+  stuck_ = false;
+  last_start_ = {};
   cut_off_ = true;
   ForgetOthersAtGate();
   at_hand_.clear();
@@ -158,6 +208,8 @@ void Collector::FinishCutOffs() {
 }
 
 std::mutex& StartMutex() { return g_start_mutex; }
+bool EnsureThread() { return Collector::Get().EnsureThread(); }
+bool IsHeldUp() { return Collector::Get().IsHeldUp(); }
 bool IsStarted() { return g_collector.load(std::memory_order_acquire) != nullptr; }
 void HoldForFork() { Collector::Get().HoldForFork(); }
 void ReleaseAfterFork() { Collector::Get().Release(); }

@@ -42,25 +42,33 @@ void PrintStatistics(const CollectedHeap& heap, const CollectionRecord& record) 
 
 void Callback::Call(const CollectionEvent& event) {
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  if (removed()) return;
-  running_ = true;
-  object::CallUser({.phase = "collection callback"}, [&] { function_(event); });
-  running_ = false;
-  if (removed()) function_ = nullptr;  // by itself
+  if (!removed()) {
+    running_ = true;
+    object::CallUser({.phase = "collection callback"}, [&] { function_(event); });
+    running_ = false;
+  }
+  if (removed()) Empty();  // by itself, or without waiting
 }
 
 void Callback::Remove() {
   // What it has captured is the program's, and ends outside the mutex.
   Function function;
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
-  removed_.store(true, std::memory_order_relaxed);
-  if (!running_) function.swap(function_);
+  RemoveLater();
+  if (running_) return;
+  function.swap(function_);
+  Empty();
 }
 
 void Callback::ForgetCall() {
   // A mutex that is held by a thread that is not there can only be made anew.
   new (&mutex_) std::recursive_mutex;
   running_ = false;
+}
+
+void Callback::Empty() {
+  function_ = nullptr;
+  over_.store(true, std::memory_order_relaxed);
 }
 
 // What makes collections start by themselves again, or sooner, is activity that the pacer should
@@ -137,6 +145,11 @@ void Control::RemoveAll() {
   for (const auto& callback : all) Remove(callback);
 }
 
+void Control::EndCalls() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& callback : callbacks_) callback->RemoveLater();
+}
+
 // One after the other, in the order of their registration, without the mutex and without memory.
 template <typename Action>
 void Control::ForEachCallback(Action action) {
@@ -152,7 +165,7 @@ void Control::ForEachCallback(Action action) {
     lock.lock();
   }
   announcing_ = false;
-  std::erase_if(callbacks_, [](const auto& callback) { return callback->removed(); });
+  std::erase_if(callbacks_, [](const auto& callback) { return callback->over(); });
 }
 
 void Control::Announce(const CollectionEvent& event) {
@@ -182,6 +195,11 @@ void Control::TakeKept(const std::function<void(const std::vector<Header*>&)>& t
   kept_.clear();  // and not its memory: ReserveKept has promised it
 }
 
+std::vector<Header*> Control::GiveUpKept() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(kept_, {});
+}
+
 void Control::ForgetOthers(CollectedHeap* heap) {
   heap->collecting.store(false, std::memory_order_relaxed);
   holders_ = 0;  // nothing of the program's runs between HoldOff and LetGo
@@ -191,10 +209,19 @@ void Control::ForgetOthers(CollectedHeap* heap) {
 }
 
 bool Control::HoldOff() {
+  return HoldOffUnless([] { return false; });
+}
+
+bool Control::HoldOffUnless(bool (*held_up)()) {
+  constexpr Nanoseconds kLook = std::chrono::milliseconds(20);
   const GateHolder open;
   std::unique_lock<std::mutex> lock(mutex_);
   if (begun_ && runner_ == std::this_thread::get_id()) return false;
-  changed_.wait(lock, [this] { return !begun_; });
+  while (!changed_.wait_for(lock, kLook, [this] { return !begun_; })) {
+    lock.unlock();  // under which no other is taken
+    if (held_up()) return false;
+    lock.lock();
+  }
   ++holders_;
   return true;
 }

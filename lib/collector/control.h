@@ -42,7 +42,11 @@ class Callback {
   void Call(const CollectionEvent& event);
   // Waits for a call on another thread.
   void Remove();
+  // Does not wait. The function stays until the next call would come, or its handle ends.
+  void RemoveLater() { removed_.store(true, std::memory_order_relaxed); }
   bool removed() const { return removed_.load(std::memory_order_relaxed); }
+  // And its function is gone.
+  bool over() const { return over_.load(std::memory_order_relaxed); }
   // The child of a fork: a call on another thread is none any more. What a removed function has
   // captured is there until Remove is called again.
   void ForgetCall();
@@ -50,10 +54,15 @@ class Callback {
  private:
   // Recursive: a callback may remove itself.
   std::recursive_mutex mutex_;
-  Function function_;  // null: removed
+  // Ends the function, which is the program's, as its captures are.
+  void Empty();
+
+  Function function_;
   bool running_ = false;
-  // Written under the mutex; relaxed: without it read to clear up only.
+  // Relaxed: who is to see a removal waits for the mutex, or for nothing.
   std::atomic<bool> removed_{false};
+  // Written under the mutex; relaxed: without it read to clear up only.
+  std::atomic<bool> over_{false};
 };
 
 class Control {
@@ -85,9 +94,16 @@ class Control {
   // what `take` throws, and then keeps them.
   void TakeKept(const std::function<void(const std::vector<Header*>&)>& take);
 
+  // Takes the kept objects over at the heap's end: nothing is kept from then on.
+  std::vector<Header*> GiveUpKept();
+  // Nobody is called any more, but for a call under way, which is not waited for.
+  void EndCalls();
+
   // Waits until no collection is under way and lets none begin. False if the calling thread is the
   // one that runs it, and would wait for itself.
   [[nodiscard]] bool HoldOff();
+  // The same, and false if `held_up` says so, which is asked now and then.
+  [[nodiscard]] bool HoldOffUnless(bool (*held_up)());
   void LetGo();
 
   // --- fork ---

@@ -4,8 +4,10 @@
 // to nothing, and the program would spend its time in them. So an emergency that freed less than
 // 1/64 of the heap is *futile*; after two futile ones in a row none is started for as long as the
 // collector's share of a core (HeapOptions::collector_cpu_percent) makes of the time the last one
-// took. Until then an allocation only gets what needs no marking: pending and retired objects, what
-// drops have left over, and empty slabs.
+// took. Those that freed less than an eighth of it may take half of the time together, looked at
+// over some ten seconds: a program that gets on by little steps would be no better off for more.
+// Until then an allocation only gets what needs no marking: pending and retired objects, what drops
+// have left over, and empty slabs.
 #ifndef REEF_LIB_COLLECTOR_EMERGENCY_H_
 #define REEF_LIB_COLLECTOR_EMERGENCY_H_
 
@@ -26,6 +28,10 @@ struct Emergencies {
   int futile_in_row = 0;
   os::Nanoseconds last_end{};
   os::Nanoseconds refused_until{};
+  // The time that lean ones may still take; none is started while it is not above zero.
+  static constexpr os::Nanoseconds kAllowance = std::chrono::seconds(5);
+  os::Nanoseconds allowance = kAllowance;
+  os::Nanoseconds refilled{};
 };
 
 enum class Relief : uint8_t {

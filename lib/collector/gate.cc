@@ -79,7 +79,7 @@ bool Drive(Nanoseconds budget) {
   State& state = g_state;
   std::unique_lock<std::mutex> lock(state.mutex);
   state.changed.wait(lock, [] { return !g_state.driving; });
-  if (!IsDriven()) return false;
+  if (!IsDriven() || os::IsCollectorAbsent()) return false;
   state.driving = true;
   state.permitted = true;
   const Nanoseconds now = os::Now();
@@ -89,6 +89,11 @@ bool Drive(Nanoseconds budget) {
   state.driving = false;
   state.changed.notify_all();
   return state.more;
+}
+
+void ForgetDriver() {
+  const std::lock_guard<std::mutex> lock(g_state.mutex);
+  g_state.Answer(false);
 }
 
 GateHolder::GateHolder() {

@@ -41,6 +41,9 @@ class GateHolder {
   GateHolder& operator=(const GateHolder&) = delete;
 };
 
+// There is no collector's thread: nobody answers Drive.
+void ForgetDriver();
+
 // For fork, which holds the mutex meanwhile. The child: nobody waits but, perhaps, its one thread,
 // which then ends where it forked (lib/os/fork.h).
 std::mutex& GateMutex();

@@ -1,6 +1,7 @@
 // How a heap begins and ends: its region, its place with the collector thread, its index.
 #include <memory>
 #include <new>
+#include <optional>
 #include <shared_mutex>
 #include <utility>
 
@@ -61,11 +62,11 @@ std::unique_ptr<CollectedHeap> OpenHeap(HeapCore* core, const memory::SpaceOptio
   return heap;
 }
 
-uint64_t CloseHeap(CollectedHeap* heap, bool finalize) {
-  (void)Collect(heap, /*emergency=*/true);
+std::optional<uint64_t> CloseHeap(CollectedHeap* heap, bool finalize) {
+  if (!CollectAtEnd(heap)) return std::nullopt;
   if (finalize && CountObjects(heap) != 0) {
     heap->finalize_reachable = true;
-    (void)Collect(heap, /*emergency=*/true);
+    if (!CollectAtEnd(heap)) return std::nullopt;
   }
   // An object's destructor may have told the program that it is gone while its thread is still
   // about to return the block.
@@ -74,7 +75,7 @@ uint64_t CloseHeap(CollectedHeap* heap, bool finalize) {
   uint64_t objects = CountObjects(heap);
   for (; objects != 0 && os::Now() < deadline; objects = CountObjects(heap)) backoff.Pause();
   if (objects != 0) return objects;
-  LeaveHeap(heap);
+  if (!LeaveHeap(heap)) return std::nullopt;
   // Nor is anyone in the middle of returning the last block: that is a bracket.
   threads::Rendezvous();
   threads::ForEachSlot(

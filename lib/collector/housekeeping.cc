@@ -118,11 +118,10 @@ bool ReturnMemory(CollectedHeap* heap) {
   return heap->quarantine.count != 0 || heap->space->HasEmpty() || heap->space->HasUnpurged();
 }
 
-void ReturnAllMemory(CollectedHeap* heap) {
-  constexpr Nanoseconds kPatience = std::chrono::milliseconds(100);
+bool ReturnAllMemory(CollectedHeap* heap, Nanoseconds patience) {
   // Two rounds: what was in quarantine already, then what is empty now.
   for (int round = 0; round < 2; ++round) {
-    const Nanoseconds deadline = os::Now() + kPatience;
+    const Nanoseconds deadline = os::Now() + patience;
     os::Backoff backoff;
     (void)ReturnMemory(heap);
     while (heap->quarantine.count != 0 && os::Now() < deadline) {
@@ -135,6 +134,7 @@ void ReturnAllMemory(CollectedHeap* heap) {
     }
   }
   Purge(heap, true);
+  return heap->quarantine.count == 0;
 }
 
 void EmptyOrphans(HeapsNow heaps_now) {

@@ -21,8 +21,9 @@ void DestroyHandedOver();
 // Moves the heap's empty slabs one step on their way: off their lists, through a grace period, back
 // to the supply, their memory to the system. True if there is more to do. No collection is armed.
 bool ReturnMemory(CollectedHeap* heap);
-// All the way at once, waiting for the grace period (but not for ever).
-void ReturnAllMemory(CollectedHeap* heap);
+// All the way at once, waiting for the grace period, up to `patience` each for what is on its way
+// and for what is empty now. False if some is still waiting for it.
+bool ReturnAllMemory(CollectedHeap* heap, Nanoseconds patience = std::chrono::milliseconds(100));
 
 // All heaps that have been entered when it is called. They stay until the piece of work ends.
 using HeapsNow = const std::vector<CollectedHeap*>& (*)();

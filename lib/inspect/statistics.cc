@@ -35,7 +35,7 @@ HeapStats TakeStatistics(collector::CollectedHeap* heap) {
   stats.external_bytes = heap->space->external_bytes();
   stats.uncollected_bytes += stats.external_bytes;
   stats.soft_limit_bytes = heap->space->soft_bytes();
-  stats.max_bytes = heap->space->max_bytes();
+  stats.max_bytes = heap->space->limit_bytes();
   {
     const std::lock_guard<std::mutex> emergencies(heap->emergencies.mutex);
     stats.emergencies = heap->emergencies.collections;

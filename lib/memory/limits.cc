@@ -5,7 +5,6 @@
 #include "lib/memory/space.h"
 #include "lib/os/bell.h"
 #include "lib/os/fault.h"
-#include "reef/internal/check.h"
 
 namespace reef::memory {
 
@@ -18,7 +17,10 @@ Limits ChooseLimits(const Limits& wanted, const os::CgroupLimits& cgroup) {
   };
   if (wanted.hard == 0 && cgroup.max != os::kNoCgroupLimit) limits.hard = share(cgroup.max, 95);
   const uint64_t lower = std::min(cgroup.max, cgroup.high);
-  if (wanted.soft == 0 && lower != os::kNoCgroupLimit) limits.soft = share(lower, 80);
+  // One that was asked for without a hard one, and lies beyond the implied one, would never act.
+  const bool beyond = wanted.hard == 0 && limits.hard != 0 && wanted.soft > limits.hard;
+  const bool implied = (wanted.soft == 0 || beyond) && lower != os::kNoCgroupLimit;
+  if (implied) limits.soft = share(lower, 80);
   // A soft limit that was not asked for stays below a hard one that was.
   if (wanted.soft == 0 && limits.hard != 0 && limits.soft > limits.hard) limits.soft = 0;
   return limits;
@@ -52,11 +54,12 @@ bool Space::ChargeExternal(uint64_t bytes) {
   return false;
 }
 
-void Space::UnchargeExternal(uint64_t bytes) {
-  const uint64_t before = external_.fetch_sub(bytes, std::memory_order_relaxed);
-  REEF_CHECK(
-      before >= bytes, "more external bytes were taken from a heap than were added to it",
-      "call AddExternalBytes with the same figures when memory is taken and when it is freed");
+bool Space::UnchargeExternal(uint64_t bytes) {
+  uint64_t before = external_.load(std::memory_order_relaxed);
+  do {
+    if (before < bytes) return false;
+  } while (!external_.compare_exchange_weak(before, before - bytes, std::memory_order_relaxed));
+  return true;
 }
 
 bool Space::IsAboveSoftLimit() const {

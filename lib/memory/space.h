@@ -69,7 +69,8 @@ class Space {
   // Memory elsewhere that objects of this heap own counts towards its limits. False beyond the hard
   // one.
   bool ChargeExternal(uint64_t bytes);
-  void UnchargeExternal(uint64_t bytes);
+  // False, and nothing has changed, if there are not so many.
+  bool UnchargeExternal(uint64_t bytes);
   // A hint for the collector thread that an available slab has become empty.
   void NoteEmpty();
   // The same of a slab that a thread keeps. It may have another layout already.
@@ -128,7 +129,13 @@ class Space {
   }
   uint64_t reserved_bytes() const { return uint64_t{segments_} * internal::kSegmentBytes; }
   uint64_t external_bytes() const { return external_.load(std::memory_order_relaxed); }
+  // The most that slabs alone may take; and the hard limit, of slabs and external bytes together.
   uint64_t max_bytes() const { return max_slabs_ * internal::kSlabBytes; }
+  uint64_t hard_bytes() const { return hard_bytes_; }
+  // What to tell a user: the hard limit, or where there is none what was reserved.
+  uint64_t limit_bytes() const {
+    return hard_bytes_ == kNoHardLimit ? reserved_bytes() : hard_bytes_;
+  }
   uint64_t soft_bytes() const { return soft_bytes_; }
   bool IsAboveSoftLimit() const;
   uint64_t ResidentBytes() const;

@@ -78,7 +78,12 @@ void AdmitSurplus() { g_admitted.store(true, std::memory_order_relaxed); }
 
 void RefuseSurplus() { g_admitted.store(false, std::memory_order_relaxed); }
 
-bool CanLeaveSurplus() { return !t_is_finisher && g_admitted.load(std::memory_order_relaxed); }
+bool CanLeaveSurplus() {
+  if (t_is_finisher) return false;
+  // If none can be started, nothing is admitted any more.
+  os::StartAbsentCollector();
+  return g_admitted.load(std::memory_order_relaxed);
+}
 
 namespace {
 
@@ -94,11 +99,6 @@ void PushDue(Slot* slot) {
   Push(&g_left_due, due, [slot](Header* head) { FinalizerLink(slot->last_finalizer) = head; });
 }
 
-void WakeFinisher() {
-  os::RingBell();
-  os::StartAbsentCollector();
-}
-
 template <typename Next>
 void CountUnasked(Header* first, Next next) {
   uint64_t bytes = 0;
@@ -111,7 +111,7 @@ void CountUnasked(Header* first, Next next) {
 void LeaveSurplus(Slot* slot, Header* dead) {
   if (dead != nullptr) PushDead(dead);
   PushDue(slot);
-  WakeFinisher();
+  os::RingBell();
 }
 
 bool MayLeaveUnasked() {
@@ -121,13 +121,13 @@ bool MayLeaveUnasked() {
 void LeaveDead(Header* dead) {
   CountUnasked(dead, &NextDead);
   PushDead(dead);
-  WakeFinisher();
+  os::RingBell();
 }
 
 void LeaveDue(Slot* slot) {
   CountUnasked(slot->first_finalizer, &NextDue);
   PushDue(slot);
-  WakeFinisher();
+  os::RingBell();
 }
 
 bool DestroySurplus(Slot* slot) {

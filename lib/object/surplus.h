@@ -38,7 +38,8 @@ void RefuseSurplus();
 // The calling thread is the finisher: the collector thread, or one that does its work while that is
 // parked; or ends to be.
 void ActAsFinisher(bool acts);
-// True if the calling thread may leave its surplus to another.
+// True if the calling thread may leave its surplus to another, which is there, or starts. Outside
+// brackets.
 bool CanLeaveSurplus();
 
 // Any thread that is draining, lock-free: leaves the objects that are linked from `dead`, perhaps

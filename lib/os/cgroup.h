@@ -20,8 +20,10 @@ struct CgroupLimits {
   bool operator==(const CgroupLimits&) const = default;
 };
 
-// `root` is put in front of the paths: for tests on made-up trees.
-CgroupLimits ReadCgroupLimits(const std::string& root = "");
+// In front of all paths: for tests on made-up trees. Constant while heaps are made.
+inline constinit const char* g_cgroup_root = "";
+
+CgroupLimits ReadCgroupLimits(const std::string& root = g_cgroup_root);
 
 }  // namespace reef::os
 

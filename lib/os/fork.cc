@@ -20,6 +20,10 @@ std::atomic<uint32_t> g_shut{0};
 // Relaxed: changes only where there is one thread.
 std::atomic<uint32_t> g_generation{0};
 
+// Relaxed: changed by the thread in guarded work, before it stores that it is in a window, so who
+// reads that reads the number of this window or of a later one.
+std::atomic<uint64_t> g_windows{0};
+
 constinit thread_local bool t_working = false;    // this thread is in guarded work, in no window
 constinit thread_local bool t_in_window = false;  // in a window
 
@@ -55,6 +59,7 @@ ForkWindow::ForkWindow() : opened_(t_working), generation_(ForkGeneration()) {
   if (!opened_) return;
   t_working = false;
   t_in_window = true;
+  g_windows.fetch_add(1, std::memory_order_relaxed);
   StepOut(kInWindow);
 }
 
@@ -68,6 +73,11 @@ ForkWindow::~ForkWindow() {
   StepIn();
   t_in_window = false;
   t_working = true;
+}
+
+uint64_t CurrentWindow() {
+  if (g_place.load(std::memory_order_seq_cst) != kInWindow) return 0;
+  return g_windows.load(std::memory_order_relaxed);
 }
 
 void ShutForkGate(std::chrono::nanoseconds patience) {

@@ -42,6 +42,10 @@ class ForkWindow {
   const uint32_t generation_;
 };
 
+// Any thread: the number of the window that the collector thread stands in, 0 if in none. Who sees
+// the same number twice knows that it has not left it in between.
+uint64_t CurrentWindow();
+
 // Forking thread: shuts the gate, waits until no guarded work is under way, and up to `patience`
 // for an open window to be left. One thread at a time.
 void ShutForkGate(std::chrono::nanoseconds patience);

@@ -64,6 +64,13 @@ void LeaveUserCode(Slot* slot) {
   if ((scope & 1) != 0) slot->scope.store(scope + 1, std::memory_order_release);
 }
 
+constinit thread_local bool t_ends = false;
+struct EndMark {
+  ~EndMark() { t_ends = true; }
+  bool set = false;
+};
+thread_local EndMark t_end_mark;
+
 // Runs after the thread's thread_local destructors. If another key's destructor uses a heap later,
 // it attaches again, and this runs again, unless that was the last round (late.h).
 void EndThread(void* arg) {
@@ -180,6 +187,7 @@ Slot* ClaimFreshOrphan() {
 }
 
 bool HasEnded() { return t_ended; }
+bool IsEndOfThread() { return t_ends; }
 
 void ForEachOrphan(void (*function)(const Slot&)) {
   for (const OrphanList* list : {&g_registry.fresh_orphans, &g_registry.emptied_orphans}) {
@@ -211,7 +219,11 @@ Slot* AttachThread() {
   tls_slot = slot;
   REEF_CHECK(pthread_setspecific(registry.key, slot) == 0, "no memory to attach a thread",
              "free some memory before starting threads");
-  if (threads::HasEnded()) threads::EnterLate(slot);
+  if (threads::HasEnded()) {
+    threads::EnterLate(slot);
+  } else {
+    threads::t_end_mark.set = true;  // it has a destructor from now on
+  }
   return slot;
 }
 

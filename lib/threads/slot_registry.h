@@ -44,6 +44,9 @@ Slot* ClaimOrphan();
 Slot* ClaimFreshOrphan();
 // The calling thread has had a slot, and its end has been seen.
 bool HasEnded();
+// The calling thread is past the first of its thread_local destructors: it ends, or has called
+// exit, which runs those of its thread before anything else.
+bool IsEndOfThread();
 // Puts a claimed slot back, on the list that `emptied` tells.
 void ReturnOrphan(Slot* slot);
 

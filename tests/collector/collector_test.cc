@@ -47,7 +47,7 @@ TEST_F(OpenHeapTest, CollectionOnRequestFreesACycle) {
   const_cast<internal::Edge&>(internal::EdgeAccess::Of(node->next)).Store(node);
   internal::DropExt(Header::Of(node));
   EXPECT_EQ(ends_, 0);
-  const CollectionReport report = Collect(heap_.get(), false);
+  const CollectionReport report = Collect(heap_.get());
   EXPECT_EQ(report.objects, 1u);
   EXPECT_GE(report.cycles, 1u);
   EXPECT_EQ(ends_, 1);
@@ -62,7 +62,7 @@ TEST_F(OpenHeapTest, EmergencyReturnsTheMemoryOfRunsThatWereFreed) {
   void* run = heap_->space->AllocateRun(internal::SlabKind::kRaw, 300'000, 8);
   heap_->space->FreeRun(internal::CurrentSlot(), internal::SlabOf(run));
   EXPECT_NE(heap_->space->committed_bytes(), 0u);
-  (void)Collect(heap_.get(), true);
+  EXPECT_TRUE(CollectAtEnd(heap_.get()));
   EXPECT_EQ(heap_->space->committed_bytes(), 0u);
 }
 

@@ -36,9 +36,9 @@ TEST_F(EmergencyTest, OneSixtyFourthIsEnough) {
 }
 
 TEST_F(EmergencyTest, UsefulOnesAreNeverRefused) {
-  for (int i = 0; i < 10; ++i) {
-    (void)Run(kHeld / 2);
-    EXPECT_TRUE(MayStart());
+  for (int i = 0; i < 3000; ++i) {
+    (void)Run(kHeld / 8);
+    ASSERT_TRUE(MayStart());
   }
   EXPECT_EQ(record_.refusals, 0u);
 }
@@ -56,6 +56,39 @@ TEST_F(EmergencyTest, AfterTwoFutileOnesTheNextWaitsForTheCollectorsShare) {
   now_ += milliseconds(40);
   (void)Run(0);
   EXPECT_FALSE(MayStart(milliseconds(39)));
+}
+
+TEST_F(EmergencyTest, LeanOnesGetHalfOfTheTime) {
+  // Back to back, each frees a thirty-second of the heap.
+  int runs = 0;
+  while (MayStart()) {
+    (void)Run(kHeld / 32);
+    ASSERT_LT(++runs, 2000);
+  }
+  EXPECT_NEAR(runs, 1000, 2);  // ten seconds' worth
+  // From then on as much rest as work.
+  const Nanoseconds end = now_ + milliseconds(10'000);
+  for (runs = 0; now_ < end;) {
+    if (MayStart()) {
+      (void)Run(kHeld / 32);
+      ++runs;
+    } else {
+      now_ += milliseconds(1);
+    }
+  }
+  EXPECT_NEAR(runs, 500, 2);
+  // A long rest fills it up.
+  now_ += milliseconds(20'000);
+  for (runs = 0; MayStart(); ++runs) (void)Run(kHeld / 32);
+  EXPECT_NEAR(runs, 1000, 2);
+}
+
+TEST_F(EmergencyTest, LeanOnesWithAsMuchRestAreNeverRefused) {
+  for (int i = 0; i < 3000; ++i) {
+    (void)Run(kHeld / 32);
+    now_ += milliseconds(10);
+    ASSERT_TRUE(MayStart()) << i;
+  }
 }
 
 TEST_F(EmergencyTest, AUsefulOneEndsTheRow) {

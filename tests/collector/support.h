@@ -56,7 +56,7 @@ class CollectorHeldUp {
     heap_ = OpenHeap(&core_, {.reserve_bytes = uint64_t{64} << 20}, {.automatic = false});
     if (heap_ == nullptr) std::abort();
     MakeGarbage();
-    asker_.Start([this] { (void)Collect(heap_.get(), /*emergency=*/false); });
+    asker_.Start([this] { (void)Collect(heap_.get()); });
     reached_.Pass();
   }
   ~CollectorHeldUp() {

@@ -1,6 +1,7 @@
 // The end of a Heap: what it does about objects that are still referred to.
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -63,6 +64,36 @@ TEST(HeapEndTest, LeakSaysAndCollectsNothing) {
   kept->next = nullptr;
   kept.Reset();
   EXPECT_EQ(lives.now(), 1) << "counting goes on";
+}
+
+TEST(HeapEndTest, LeakGoesOnCollecting) {
+  Lives lives;
+  HeapOptions options = test::QuietOptions();
+  options.end = HeapEnd::kLeak;
+  options.automatic_collection = true;
+  options.growth_bytes = 1 << 16;
+  options.collector_cpu_percent = 100;
+  options.debug.keep_garbage = true;
+  std::unique_ptr<Heap> heap = test::NewHeap(options);
+  std::atomic<int> calls{0};
+  const CollectionCallback callback =
+      heap->OnCollection([&calls](const CollectionEvent&) { ++calls; });
+  Ref<Node> ring = heap->Make<Node>(lives);
+  for (int i = 1; i < 10'000; ++i) {
+    Ref<Node> node = heap->Make<Node>(lives);
+    if (ring->next)
+      node->next = ring->next;
+    else
+      node->next = ring;
+    ring->next = node;
+  }
+  (void)heap->Collect();
+  heap.reset();
+  const int before = calls;
+  EXPECT_GT(before, 0);
+  ring.Reset();
+  EXPECT_TRUE(test::Eventually([&lives] { return lives.now() == 0; })) << "kept, or not collected";
+  EXPECT_EQ(calls, before) << "the heap's end ends the calls";
 }
 
 // Notes what its finalizer sees.

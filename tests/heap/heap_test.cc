@@ -11,6 +11,8 @@
 #include <iostream>
 #include <latch>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -302,6 +304,39 @@ TEST(HeapTest, ThreadsGoOnFromHeapToHeap) {
   }
   other.join();
   EXPECT_EQ(lives.now(), 0);
+}
+
+// A function whose copies fail from some number on.
+struct Reluctant {
+  Reluctant(int* copies_left, bool without_memory) : left(copies_left), memory(without_memory) {}
+  Reluctant(const Reluctant& other) : left(other.left), memory(other.memory) {
+    if (--*left >= 0) return;
+    if (memory) throw std::bad_alloc();
+    throw std::runtime_error("no copy");
+  }
+  Reluctant(Reluctant&&) noexcept = default;
+  template <typename Anything>
+  void operator()(Anything&&) const {}
+  int* left;
+  bool memory;
+};
+
+TEST(HeapTest, FunctionsThatCannotBeCopiedTakeNothing) {
+  int left = 100;
+  HeapOptions options = test::QuietOptions();
+  options.on_limit = Reluctant(&left, false);
+  options.finalizer_executor = Reluctant(&left, false);
+  // More often than there may be heaps.
+  for (int i = 0; i < 300; ++i) {
+    left = i % 2;
+    EXPECT_THROW((void)Heap::Create(options), std::runtime_error);
+  }
+  left = 100;
+  options.on_limit = Reluctant(&left, true);
+  left = 0;
+  EXPECT_EQ(Heap::Create(options).status().code(), absl::StatusCode::kResourceExhausted);
+  left = 100;
+  EXPECT_TRUE(Heap::Create(options).ok());
 }
 
 }  // namespace

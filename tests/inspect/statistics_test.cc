@@ -40,7 +40,7 @@ TEST(StatisticsTest, FiguresFollowWhatIsInUse) {
   internal::FreeBlock<false>(slot, slot->slab_owner, raw);
   internal::FreeBlock<false>(slot, slot->slab_owner, run);
   EXPECT_EQ(TakeStatistics(heap.get()).raw_blocks, 0u);
-  (void)collector::Collect(heap.get(), false);
+  (void)collector::Collect(heap.get());
   EXPECT_EQ(TakeStatistics(heap.get()).collections, 1u);
   EXPECT_EQ(collector::CloseHeap(heap.get()), 0u);
 }

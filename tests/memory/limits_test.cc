@@ -35,6 +35,13 @@ TEST(ChooseLimitsTest, GroupsFillInWhatWasNot) {
             (Limits{.soft = 400 * kMiB, .hard = 0}));
 }
 
+TEST(ChooseLimitsTest, SoftLimitBeyondTheImpliedHardOneBecomesTheImpliedOne) {
+  EXPECT_EQ(ChooseLimits({.soft = 951 * kMiB}, {.max = 1000 * kMiB, .high = kNone}),
+            (Limits{.soft = 800 * kMiB, .hard = 950 * kMiB}));
+  EXPECT_EQ(ChooseLimits({.soft = 950 * kMiB}, {.max = 1000 * kMiB, .high = kNone}),
+            (Limits{.soft = 950 * kMiB, .hard = 950 * kMiB}));
+}
+
 TEST(ChooseLimitsTest, ImpliedSoftLimitNeverExceedsTheHardOne) {
   EXPECT_EQ(ChooseLimits({.hard = 10 * kMiB}, {.max = 1000 * kMiB, .high = kNone}),
             (Limits{.soft = 0, .hard = 10 * kMiB}));
