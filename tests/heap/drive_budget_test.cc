@@ -205,6 +205,19 @@ TEST_F(DriveBudgetTest, WhatCanBeDoneIsDoneByOneCall) {
   EXPECT_EQ(lives_.now(), 0);
 }
 
+TEST_F(DriveBudgetTest, WorksInADestructorOnAThreadOfTheProgram) {
+  for (int i = 0; i < 100; ++i) MakeRing();
+  Ref<Node> node = heap_->Make<Node>(lives_);
+  node->at_end = [this] {
+    EXPECT_TRUE(Eventually([this] {
+      (void)Drive(milliseconds(1));
+      return lives_.now() == 1;
+    }));
+  };
+  node.Reset();
+  EXPECT_EQ(lives_.now(), 0);
+}
+
 TEST_F(DriveBudgetTest, BudgetsAtTheEndsOfTheirRange) {
   for (int i = 0; i < 1'000; ++i) MakeRing();
   EXPECT_TRUE(Eventually([this] {

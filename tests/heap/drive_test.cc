@@ -225,6 +225,16 @@ TEST(DriveDeathTest, EnvironmentCountsFromTheFirstHeapOn) {
       testing::ExitedWithCode(0), "");
 }
 
+// It makes the default heap.
+TEST(DriveDeathTest, SwitchedOnInAMalformedEnvironment) {
+  EXPECT_DEATH(
+      {
+        (void)setenv("REEF_GROWTH_PERCENT", "a lot", 1);
+        SetCollectorDriven(true);
+      },
+      "REEF_GROWTH_PERCENT");
+}
+
 TEST(DriveDeathTest, ProcessEndsInTheMiddleOfACollection) {
   EXPECT_EXIT(
       {

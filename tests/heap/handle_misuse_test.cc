@@ -214,6 +214,16 @@ TEST_F(HandleMisuseTest, CollectionCallbackMayUseAllOfControlButCollect) {
   EXPECT_GE(inner_calls, 1);
 }
 
+TEST_F(HandleMisuseTest, CollectionCallbackAssignedToItselfStays) {
+  int calls = 0;
+  CollectionCallback told = heap_->OnCollection([&](const CollectionEvent&) { ++calls; });
+  CollectionCallback& same = told;
+  told = std::move(same);
+  EXPECT_TRUE(told);
+  (void)heap_->Collect();
+  EXPECT_GE(calls, 2);
+}
+
 TEST_F(HandleMisuseTest, PauseThatOutlivesItsHeapHoldsForWhatIsLeft) {
   HeapOptions options = test::QuietOptions();
   options.automatic_collection = true;
