@@ -1,92 +1,16 @@
-// The scenarios of scenarios.py, on Reef: both programs must print the same.
-#include <algorithm>
-#include <cstdint>
+// The scenarios of scenarios.py, on Reef: both programs must print the same. Deaths, cycles, and
+// what throws; the others are in scenarios_control.cc and scenarios_handles.cc.
+
 #include <cstdio>
-#include <functional>
-#include <iostream>
-#include <memory>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "reef/reef.h"
+#include "tests/parity/world.h"
 
-namespace {
-
-using reef::Finalizer;
-using reef::Make;
-using reef::Member;
-using reef::Ref;
-using reef::Visitor;
-using reef::Weak;
-using reef::WeakCallback;
-using reef::WeakKeyMap;
-
-// In which order the finalizers of one garbage graph run is nobody's promise: they are collected
-// there, and printed in the order of their names.
-std::vector<std::string>* g_collected = nullptr;
-
-void Finalized(const std::string& name) {
-  if (g_collected == nullptr) {
-    std::cout << "finalize " << name << '\n';
-  } else {
-    g_collected->push_back(name);
-  }
-}
-
-void CollectAndPrint() {
-  std::vector<std::string> collected;
-  g_collected = &collected;
-  (void)reef::DefaultHeap().Collect();
-  g_collected = nullptr;
-  std::sort(collected.begin(), collected.end());
-  for (const std::string& name : collected) Finalized(name);
-}
-
-struct Node {
-  explicit Node(std::string own_name) : name(std::move(own_name)) {}
-  void Trace(Visitor& v) const { v.Visit(other); }
-  void Finalize(Ref<Node> self) {
-    Finalized(name);
-    if (on_finalize) on_finalize(std::move(self));
-  }
-  std::string name;
-  Member<Node> other;
-  std::function<void(Ref<Node>)> on_finalize;
-};
-
-struct Plain {
-  void Trace(Visitor& v) const { v.Visit(other); }
-  void Greet(const std::string& word) { std::cout << "hello, " << word << '\n'; }
-  Member<Plain> other;
-  WeakCallback<Plain> watch;
-};
-
-std::function<void()> Note(const char* word) {
-  return [word] { std::cout << word << '\n'; };
-}
-
-void Title(const char* text) { std::cout << "-- " << text << '\n'; }
-
-// As Python prints them.
-const char* Word(bool value) { return value ? "True" : "False"; }
-template <typename... Values>
-void Print(Values... values) {
-  const char* separator = "";
-  ((std::cout << separator << values, separator = " "), ...);
-  std::cout << '\n';
-}
-
-reef::CollectionReport Collect() { return reef::DefaultHeap().Collect(); }
-
-std::vector<Ref<Node>> g_saved;
-void Save(Ref<Node> node) { g_saved.push_back(std::move(node)); }
-
-void LetGo() {
-  g_saved[0]->on_finalize = nullptr;
-  g_saved.clear();
-}
+namespace reef::parity {
 
 void CountedDeaths() {
   Title("three names, and the argument");
@@ -116,7 +40,9 @@ void CountedDeaths() {
     one.Cancel();
     node = nullptr;
   }
+}
 
+void FinalizersOfCountedDeaths() {
   Title("the finalizer sees its object through a weak handle");
   {
     Ref<Node> node = Make<Node>("a");
@@ -236,190 +162,20 @@ void Exceptions() {
   }
 }
 
-void Control() {
-  reef::Heap& heap = reef::DefaultHeap();
-  Title("switched off, on and off again");
-  Print(Word(heap.IsCollectionEnabled()));
-  heap.EnableCollection();
-  Print(Word(heap.IsCollectionEnabled()));
-  heap.DisableCollection();
-  Print(Word(heap.IsCollectionEnabled()));
-
-  Title("callbacks before and after a collection");
-  {
-    std::vector<std::string> events;
-    reef::CollectionCallback told = heap.OnCollection([&](const reef::CollectionEvent& event) {
-      const bool start = event.moment == reef::CollectionEvent::Moment::kStart;
-      events.push_back((start ? "start " : "stop ") + std::to_string(event.report.objects));
-    });
-    Ref<Plain> plain = Make<Plain>();
-    plain->other = Make<Plain>();
-    plain->other->other = plain;
-    plain = nullptr;
-    (void)Collect();
-    told.Reset();
-    Print(events.at(0), events.at(1));
-    events.clear();
-    (void)Collect();
-    Print(events.size());
-  }
-
-  Title("frozen: spared and counted, until unfrozen");
-  {
-    (void)heap.Freeze();
-    const uint64_t before = heap.FreezeCount();
-    Ref<Plain> plain = Make<Plain>();
-    plain->other = Make<Plain>();
-    plain->other->other = plain;
-    const Weak<Plain> one = plain;
-    plain = nullptr;
-    (void)heap.Freeze();
-    Print(heap.FreezeCount() - before);
-    plain = Make<Plain>();
-    plain->other = plain;
-    plain = nullptr;
-    Print(Collect().objects);
-    Print(Word(one.IsKnownDead()));
-    (void)heap.Unfreeze();
-    Print(heap.FreezeCount());
-    Print(Collect().objects);
-    Print(Word(!one.Lock()));
-  }
-
-  Title("garbage that is kept: finalized, and in a list");
-  {
-    const reef::DebugFlags keep{.keep_garbage = true};
-    heap.SetDebug(keep);
-    Print(Word(heap.Debug() == keep));
-    Ref<Node> node = Make<Node>("a");
-    node->other = node;
-    node = nullptr;
-    (void)Collect();
-    std::vector<reef::AnyRef> garbage = heap.TakeGarbage();
-    Print(garbage.size(), garbage.at(0).As<Node>()->name, Word(garbage.at(0).Is<Node>()));
-    heap.SetDebug({});
-    Print(Collect().objects);
-    garbage.clear();
-    Print(Collect().objects);
-  }
-}
-
-void WeakKeys(const Ref<Plain>& kept) {
-  Title("a map with weak keys: entries go with their keys, values with the entries");
-  {
-    WeakKeyMap<Plain, Plain> values;
-    Ref<Plain> plain = Make<Plain>();
-    Ref<Plain> value = Make<Plain>();
-    const WeakCallback<Plain> one(value, Note("value one"));
-    values.Set(plain, std::move(value));
-    value = Make<Plain>();
-    const WeakCallback<Plain> two(value, Note("value two"));
-    values.Set(kept, std::move(value));
-    Print(values.size(), Word(values.Find(plain) == one.Lock()),
-          Word(static_cast<bool>(values.Find(plain))), reef::WeakCount(plain));
-    plain = nullptr;
-    Print(values.size(), Word(!one.Lock()), Word(!two.Lock()));
-    values.Set(kept, Make<Plain>());
-    Print(values.size(), Word(!two.Lock()));
-    const bool taken = static_cast<bool>(values.Take(kept));
-    Print(Word(taken), Word(!values.Take(kept)), values.size());
-  }
-
-  Title("a map with weak keys: cycles of keys and values, but for those through their own entry");
-  {
-    WeakKeyMap<Plain, Plain> values;
-    Ref<Plain> plain = Make<Plain>();
-    plain->other = Make<Plain>();
-    plain->other->other = plain;
-    values.Set(plain, Make<Plain>());
-    const WeakCallback<Plain> one(values.Find(plain), Note("value"));
-    plain = nullptr;
-    (void)Collect();
-    Print(values.size(), Word(!one.Lock()));
-  }
-
-  Title("a map with weak keys: its end drops the values, not the keys");
-  {
-    const Ref<Plain> plain = Make<Plain>();
-    auto values = std::make_unique<WeakKeyMap<Plain, Plain>>();
-    Ref<Plain> value = Make<Plain>();
-    const WeakCallback<Plain> one(value, Note("value"));
-    values->Set(plain, std::move(value));
-    values.reset();
-    Print(Word(!one.Lock()), reef::WeakCount(plain));
-  }
-}
-
-void Handles(const Ref<Plain>& kept) {
-  Title("finalizer handles: at death, by hand, detached");
-  {
-    Ref<Plain> plain = Make<Plain>();
-    Finalizer one(plain, Note("at death"));
-    Finalizer two(plain, Note("by hand"));
-    Finalizer three(plain, Note("detached"));
-    Print(Word(one.alive()), Word(two.alive()), Word(three.alive()));
-    two();
-    two();
-    (void)three.Detach();
-    plain = nullptr;
-    Print(Word(one.alive()), Word(two.alive()), Word(three.alive()));
-  }
-
-  Title("weak containers forget the dead");
-  {
-    reef::WeakValueMap<std::string, Plain> values;
-    reef::WeakSet<Plain> names;
-    Ref<Plain> plain = Make<Plain>();
-    values.Set("gone", plain);
-    values.Set("kept", kept);
-    names.Insert(plain);
-    names.Insert(kept);
-    Print(values.size(), names.size(), Word(values.Find("gone") == plain),
-          Word(names.Contains(plain)));
-    plain = nullptr;
-    Print(values.size(), names.size(), Word(!values.Find("gone")), Word(names.Contains(kept)));
-  }
-
-  Title("callbacks of an object: those that will be called");
-  {
-    Ref<Plain> plain = Make<Plain>();
-    const Weak<Plain> one = plain;
-    const WeakCallback<Plain> two(plain, Note("callback two"));
-    WeakCallback<Plain> three(plain, Note("callback three"));
-    Print(reef::CallbackCount(plain));
-    three.Cancel();
-    Print(reef::CallbackCount(plain));
-    plain = nullptr;
-  }
-
-  WeakKeys(kept);
-
-  Title("a weakly bound method");
-  {
-    Ref<Plain> plain = Make<Plain>();
-    const auto greet = reef::WeakFunction(plain, &Plain::Greet);
-    greet("you");
-    plain = nullptr;
-    Print(Word(!greet("you")));
-  }
-
-  Title("at exit: the newest first");
-  Finalizer first(kept, Note("one"));
-  Finalizer second(kept, Note("two"));
-  Finalizer third(kept, Note("silent"));
-  third.set_at_exit(false);
-  Print("end");
-}
-
-}  // namespace
+}  // namespace reef::parity
 
 int main() {
+  using namespace reef::parity;  // NOLINT(google-build-using-namespace)
   // Alive at exit, and never dropped, as what a Python module holds.
-  static const auto* const kept = new Ref<Plain>(Make<Plain>());
+  static const auto* const kept = new reef::Ref<Plain>(reef::Make<Plain>());
   reef::DefaultHeap().DisableCollection();
   CountedDeaths();
+  FinalizersOfCountedDeaths();
   Cycles();
   Exceptions();
   Control();
+  FrozenAndKept();
   Handles(*kept);
+  WeakKeys(*kept);
+  MethodsAndTheEnd(*kept);
 }

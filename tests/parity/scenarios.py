@@ -1,4 +1,4 @@
-"""The scenarios of scenarios.cc, in Python: both programs must print the same."""
+"""The scenarios of scenarios*.cc, in Python: both programs must print the same."""
 
 import gc
 import sys
