@@ -187,6 +187,26 @@ TEST_F(DriveBudgetTest, WhatMustWaitIsNoReasonToCallAgain) {
   }));
 }
 
+// Who waits for a collection holds the gate open, and has the collector wait for the sleeper.
+TEST_F(DriveBudgetTest, AnotherThreadsRequestHoldsUpNoCall) {
+  AtomicRef<Node> cell;
+  {
+    const test::Sleeper sleeper;
+    cell.Store(heap_->Make<Node>(lives_));
+    cell.Store(nullptr);
+    std::atomic<bool> done{false};
+    std::thread collecting([&] {
+      (void)heap_->Collect();
+      done = true;
+    });
+    int cut_off = 0;
+    while (!done) cut_off += Drive(milliseconds(1)) ? 1 : 0;
+    collecting.join();
+    EXPECT_GE(cut_off, 15) << "in a tenth of a second; the root scan's own patience is five";
+  }
+  EXPECT_FALSE(Drive(hours(1)));
+}
+
 TEST_F(DriveBudgetTest, WhatCanBeDoneIsDoneByOneCall) {
   // Each of these is found when the one before it has gone.
   AtomicRef<Node> cell;
