@@ -30,6 +30,8 @@ struct CollectionReport {
   uint64_t cycles = 0;     // collections run
   uint64_t aborted = 0;    // of which gave up (no memory for a log or the mark stack)
   uint64_t kept = 0;       // unreachable objects that DebugFlags::keep_garbage has listed instead
+  // On the clock: where the program drives the collector (reef/drive.h) with the time between
+  // calls.
   std::chrono::nanoseconds phase_time[kPhases] = {};
   std::chrono::nanoseconds total_time{};
 };
