@@ -183,7 +183,10 @@ template <typename T>
 class WeakCallback {
  public:
   WeakCallback() noexcept = default;
-  // Throws OutOfMemory or std::bad_alloc. An empty Ref makes an empty handle; so does one to an
+  // Throws OutOfMemory or std::bad_alloc. O(1), or O(callbacks the object had at once) while the
+  // room of one that has ended is free: it is looked for, and taken again. (Where very many watch
+  // one object and come and go, let one WeakCallback of it tell them all.) An empty Ref makes an
+  // empty handle; so does one to an
   // object in its own destructor (RefTo; checked builds abort there). An empty function: checked
   // builds abort; others make a handle that calls nothing.
   WeakCallback(const Ref<T>& ref, std::function<void()> function) {

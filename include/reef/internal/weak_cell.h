@@ -59,6 +59,8 @@ struct WeakCell {
   // Of the collector's list of cells whose callbacks are due.
   WeakCell* next = nullptr;
 };
+// An AtomicWeak's word needs the low bits of its address (reef/internal/atomic_cell.h).
+static_assert(sizeof(WeakCell) % 16 == 0, "raw blocks of this size are not all multiples of 16");
 
 // The cell of an object, with one more handle counted; or, if there is none yet, false. Null for an
 // object that is dead: a handle made by its own destructor is empty.
