@@ -1,4 +1,6 @@
 // The questions of the checked builds about places: who is told what.
+#include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -63,6 +65,19 @@ TEST_F(PlaceCheckTest, RootInsideAnObjectIsReportedOnce) {
 TEST_F(PlaceCheckDeathTest, RefToWhatIsNotAnObjectIsDiagnosed) {
   alignas(16) static char bytes[64] = {};
   EXPECT_DEATH(internal::CheckManaged(bytes + 32), "not a managed object");
+  // Bytes that look like a living object's header, in a raw block and in an object's payload.
+  struct Lookalike {
+    uint64_t words[6];
+  };
+  Lookalike* leaf = Make<Lookalike>();
+  void* raw = memory::Refill(CurrentSlot(), space_.get(), SlabKind::kRaw, 10);
+  for (auto* words : {static_cast<uint64_t*>(raw), leaf->words}) {
+    std::memcpy(words + 2, Header::Of(leaf), Header::kBytes);
+    EXPECT_DEATH(internal::CheckManaged(words + 4), "a part of an object");
+    EXPECT_DEATH(internal::CheckManagedOrDying(words + 4), "a part of an object");
+  }
+  internal::CheckManaged(leaf);
+  internal::CheckManagedOrDying(leaf);
   Node* node = Make<Node>();
   internal::CheckManaged(node);
   Header::Of(node)->SetStage(Stage::kDestroying);
