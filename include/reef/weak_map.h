@@ -72,7 +72,7 @@ class WeakValueMap {
     if (Ref<T> found = Find(key)) return found;
     Ref<T> made = std::forward<Make>(make)();
     if (!made) return made;
-    Ref<T> winner = Enter(Key(key), made, /*replace=*/false);
+    Ref<T> winner = Enter(key, made, /*replace=*/false);
     return winner ? winner : made;
   }
   // True if there was an entry whose object lived.

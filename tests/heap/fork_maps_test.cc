@@ -35,6 +35,7 @@ using test::Stepper;
 class ForkMapsTest : public test::WeakKeyMapTest {
  protected:
   static constexpr int kMine = 50;
+  static constexpr int64_t kObjects = 2 * int64_t{kMine};  // keys and values
   static constexpr size_t kPlaces = 64;
 
   void SetUp() override {
@@ -183,7 +184,7 @@ TEST_F(ForkMapsTest, ChildUsesMapsThatOtherThreadsWereUsing) {
   for (std::thread& thread : threads) thread.join();
   for (AtomicRef<Node>& place : places_) place.Store(nullptr);
   (void)heap_->Collect();
-  EXPECT_EQ(lives_.now(), 2 * kMine);
+  EXPECT_EQ(lives_.now(), kObjects);
   mine_.clear();
 }
 
@@ -207,7 +208,7 @@ TEST_F(ForkMapsTest, EntriesOfGarbageGoInTheChild) {
       collector::g_on_step = nullptr;
       CHILD_CHECK(static_cast<bool>(named_.Find(7)) != null);
       (void)heap_->Collect();
-      CHILD_CHECK(lives_.now() == 2 * kMine);
+      CHILD_CHECK(lives_.now() == kObjects);
       CHILD_CHECK(nodes_.size() == kMine && named_.size() == kMine);
       CheckEntries();
       ReplaceEntries();

@@ -47,7 +47,7 @@ class WeakMapCodeTest : public test::QuietHeapTest {
 
 TEST_F(WeakMapCodeTest, KeysThatAreDestroyedMayUseTheMap) {
   std::optional<Map> map(std::in_place);
-  const Ref<Image> image = MakeImage();
+  Ref<Image> image = MakeImage();
   map->Set(Key(*map, 1), image);
   map->Set(Key(*map, 1), MakeImage());  // the second key goes, and the value dies
   EXPECT_FALSE(map->Find(Key(*map, 1)));

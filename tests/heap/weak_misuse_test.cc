@@ -118,14 +118,15 @@ TEST_F(WeakMisuseTest, MoreHandlesThanCanBeCounted) {
   WeakCell* cell = internal::AcquireCell(both.get());
   cell->owners.store(WeakCell::kFull - 1);
   {
-    const Weak<Both> last = first;
+    Weak<Both> last = first;
     EXPECT_EQ(cell->owners.load(), WeakCell::kFull);
     EXPECT_EQ(last.Lock(), both);
+    last.Reset();
   }
-  { const Weak<Both> another = first; }
+  Weak<Both>(first).Reset();
   EXPECT_GE(cell->owners.load(), WeakCell::kFull) << "a full count is not lowered";
   cell->owners.store(WeakCell::kMost);
-  { const Weak<Both> another = first; }
+  Weak<Both>(first).Reset();
   EXPECT_EQ(cell->owners.load(), WeakCell::kMost) << "nor raised without end";
   EXPECT_GE(WeakCount(both), WeakCell::kFull);
   both.Reset();
