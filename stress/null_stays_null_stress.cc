@@ -40,8 +40,19 @@ struct Fate {
   std::atomic<int> finalized{0};
 };
 
+// The finalizer of those items that have one.
+template <typename Item, bool kFinalizes>
+struct LastWord {};
+template <typename Item>
+struct LastWord<Item, true> {
+  void Finalize(Ref<Item> self) {
+    self->fate->finalized.fetch_add(1);
+    if (AtomicRef<Item>* home = self->home) home->Store(std::move(self));  // resurrected
+  }
+};
+
 template <bool kFinalizes>
-struct Item {
+struct Item : LastWord<Item<kFinalizes>, kFinalizes> {
   explicit Item(std::shared_ptr<Fate> my_fate) : fate(std::move(my_fate)) {
     g_begun.fetch_add(1, std::memory_order_relaxed);
   }
@@ -51,12 +62,6 @@ struct Item {
     g_ended.fetch_add(1, std::memory_order_release);
   }
   void Trace(Visitor& v) const { v.Visit(next, other); }
-  void Finalize(Ref<Item> self)
-    requires kFinalizes
-  {
-    fate->finalized.fetch_add(1);
-    if (home != nullptr) home->Store(std::move(self));  // resurrected
-  }
 
   const std::shared_ptr<Fate> fate;
   AtomicRef<Item>* home = nullptr;
