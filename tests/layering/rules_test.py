@@ -85,6 +85,7 @@ class RulesTest(unittest.TestCase):
 
     def test_long_file(self):
         self.assert_broken("lib/os/unit.cc", "\n" * 401, "401 lines")
+        self.assert_broken("tests/heap/unit_test.cc", "\n" * 401, "401 lines")
 
     def test_fence_must_be_argued(self):
         self.assert_broken("lib/os/unit.cc", 'asm volatile("");\n', "fence:")
