@@ -133,16 +133,13 @@ void Control::Remove(const std::shared_ptr<Callback>& callback) {
   callback->Remove();
   const std::lock_guard<std::mutex> lock(mutex_);
   // While the list is walked nothing in it moves; the walk then ends by clearing up.
-  if (!announcing_) std::erase(callbacks_, callback);
+  if (walks_ == 0) std::erase(callbacks_, callback);
 }
 
 void Control::RemoveAll() {
-  std::vector<std::shared_ptr<Callback>> all;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    all = callbacks_;
-  }
-  for (const auto& callback : all) Remove(callback);
+  EndCalls();
+  // Waits for those under way. Nothing is added any more, and no list is needed for it.
+  ForEachCallback([](Callback& callback) { callback.Remove(); });
 }
 
 void Control::EndCalls() {
@@ -154,7 +151,7 @@ void Control::EndCalls() {
 template <typename Action>
 void Control::ForEachCallback(Action action) {
   std::unique_lock<std::mutex> lock(mutex_);
-  announcing_ = true;
+  ++walks_;
   for (size_t i = 0; i < callbacks_.size(); ++i) {
     const std::shared_ptr<Callback> callback = callbacks_[i];
     lock.unlock();
@@ -164,7 +161,7 @@ void Control::ForEachCallback(Action action) {
     }
     lock.lock();
   }
-  announcing_ = false;
+  if (--walks_ != 0) return;
   std::erase_if(callbacks_, [](const auto& callback) { return callback->over(); });
 }
 
@@ -204,7 +201,7 @@ void Control::ForgetOthers(CollectedHeap* heap) {
   heap->collecting.store(false, std::memory_order_relaxed);
   holders_ = 0;  // nothing of the program's runs between HoldOff and LetGo
   begun_ = false;
-  announcing_ = false;
+  walks_ = 0;
   for (const auto& callback : callbacks_) callback->ForgetCall();
 }
 

@@ -143,7 +143,7 @@ class Control {
   bool begun_ = false;       // a collection is under way
   std::thread::id runner_;   // of which thread
   bool due_ = false;         // see MakeDue
-  bool announcing_ = false;  // the list of callbacks is being walked
+  int walks_ = 0;            // of the list of callbacks, that are under way
   uint64_t number_ = 0;      // of the last collection that began
   CollectionCause cause_{};  // of the same
   std::vector<std::shared_ptr<Callback>> callbacks_;
