@@ -273,6 +273,30 @@ TEST_F(HousekeepingTest, ReturnAllMemoryDoesNotWaitForEver) {
   EXPECT_EQ(space().committed_bytes(), 0u);
 }
 
+// Of a run, which nobody has taken again.
+uint64_t CommittedAfterTwoSteps(uint64_t soft_bytes) {
+  HeapCore core;
+  EXPECT_NE(memory::EnterHeap(&core), 0u);
+  CollectedHeap heap;
+  heap.core = &core;
+  heap.space =
+      Space::Create(&core, {.reserve_bytes = uint64_t{64} << 20, .soft_bytes = soft_bytes});
+  EXPECT_TRUE(heap.space->ChargeExternal(uint64_t{2} << 20));
+  void* run = heap.space->AllocateRun(SlabKind::kRaw, 100'000, 16);
+  heap.space->FreeRun(CurrentSlot(), SlabOf(run));
+  EXPECT_TRUE(ReturnMemory(&heap));  // into quarantine
+  (void)ReturnMemory(&heap);         // back to the supply
+  const uint64_t committed = heap.space->committed_bytes();
+  memory::RemoveHeap(&core);
+  return committed;
+}
+
+TEST_F(HousekeepingTest, AboveTheSoftLimitMemoryGoesBackAtOnce) {
+  EXPECT_NE(CommittedAfterTwoSteps(0), 0u);
+  EXPECT_NE(CommittedAfterTwoSteps(uint64_t{4} << 20), 0u);
+  EXPECT_EQ(CommittedAfterTwoSteps(uint64_t{1} << 20), 0u);
+}
+
 // --- orphans ---
 
 // Slots on the orphan list.
