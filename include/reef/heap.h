@@ -9,12 +9,12 @@
 // destructor wants the heap for itself.
 //
 // Locks: the collector thread runs destructors of garbage, finalizers and callbacks. A thread that
-// waits for a collection (Collect, TryCollect, Freeze, Unfreeze, ~Heap, DriveCollector) must hold
-// no lock that these take: the first four would wait for ever, ~Heap gives up (see there). An
+// waits for it (Collect, TryCollect, Freeze, Unfreeze, ~Heap, DriveCollector) must hold no lock
+// that these take: it would wait for ever, but for ~Heap, which gives up (see there). An
 // allocation, or a growth of external bytes, waits only at the limit, and may be made under any
-// lock: if such code stands still for about a second (for ten in any case), it fails instead. Where
-// there is no collector thread to wait for, while the process ends, it collects nothing: it never
-// runs the destructor or finalizer of garbage itself.
+// lock: if such code stands still for about a second (or goes on for ten), it fails instead. Where
+// there is no such thread, while the process ends, it collects nothing: it never runs the
+// destructor or finalizer of garbage itself.
 //
 // A heap reserves one range of addresses and takes memory as it is used. Allocation pops from the
 // thread's slab of the size class, chosen at compile time, without an atomic read-modify-write

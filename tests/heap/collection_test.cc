@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -71,6 +72,19 @@ struct Asker {
   absl::Status* answer = nullptr;
   Member<Asker> self;
 };
+
+TEST_F(CollectionTest, CollectInAWeakCallbackOrFinalizerIsRefused) {
+  Ref<Asker> object = heap_->Make<Asker>(nullptr, nullptr);
+  std::vector<std::string> said;
+  const auto ask = [&] { said.emplace_back(heap_->TryCollect().status().message()); };
+  const WeakCallback<Asker> callback(object, ask);
+  const Finalizer finalizer(object, ask);
+  object.Reset();
+  ASSERT_EQ(said.size(), 2u);
+  for (const std::string& words : said) {
+    EXPECT_NE(words.find("destructor, finalizer or callback"), std::string::npos) << words;
+  }
+}
 
 TEST_F(CollectionTest, CollectInAConstructorIsRefused) {
   EXPECT_THROW((void)heap_->Make<Asker>(heap_.get(), Asker::WhenMade()), CollectRefused);

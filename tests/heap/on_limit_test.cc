@@ -174,6 +174,20 @@ TEST_F(OnLimitTest, TheDefaultHeapHasOne) {
   DefaultHeap().SetOnLimit(nullptr);
 }
 
+TEST_F(OnLimitTest, NotInsideThatOfAnotherHeap) {
+  int calls = 0;
+  HeapOptions options = test::QuietOptions();
+  options.max_bytes = kLimit;
+  options.on_limit = [&calls](const LimitReport&) { ++calls; };
+  const std::unique_ptr<Heap> other = test::NewHeap(options);
+  at_limit_ = [&] { EXPECT_EQ(other->TryAllocate(kLimit + 1), nullptr); };
+  EXPECT_EQ(heap_->TryAllocate(kLimit + 1), nullptr);
+  EXPECT_EQ(reports_.size(), 1u);
+  EXPECT_EQ(calls, 0);
+  EXPECT_EQ(other->TryAllocate(kLimit + 1), nullptr);
+  EXPECT_EQ(calls, 1);
+}
+
 TEST_F(OnLimitTest, NotAfterTheHeapsEnd) {
   for (const HeapEnd end : {HeapEnd::kReport, HeapEnd::kLeak}) {
     Open(end);
