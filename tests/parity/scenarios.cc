@@ -16,8 +16,8 @@ void CountedDeaths() {
   Title("three names, and the argument");
   {
     const Ref<Plain> a = Make<Plain>();
-    const Ref<Plain> b = a;
-    const Ref<Plain> c = b;
+    const Ref<Plain> b = a;  // NOLINT(performance-unnecessary-copy-initialization): counted
+    const Ref<Plain> c = b;  // NOLINT(performance-unnecessary-copy-initialization)
     Print(reef::RefCount(a));
   }
 
