@@ -88,6 +88,7 @@ def exists(root, target):
 
 def check_file(root, path):
     text = (root / path).read_text(encoding="utf-8")
+    lines = text.splitlines()
     code = strip(text)
 
     for number, line in enumerate(strip(text, keep_strings=True).splitlines(), 1):
