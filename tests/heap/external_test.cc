@@ -53,7 +53,7 @@ TEST(ExternalTest, NoHardLimitIsNoneForThem) {
   EXPECT_EQ(heap->Stats().max_bytes, kReserved);
   const Ref<Tensor> tensor = heap->Make<Tensor>(uint64_t{1} << 50);
   EXPECT_EQ(heap->Stats().external_bytes, uint64_t{1} << 50);
-  const Ref<Tensor> another = heap->Make<Tensor>(1);
+  const Ref<Tensor> another = heap->Make<Tensor>(size_t{1});
   EXPECT_EQ(heap->Stats().emergencies, 0u);
 }
 

@@ -35,24 +35,51 @@ uint64_t DisarmNews() {
 
 }  // namespace reef::test
 
-// The nothrow forms, and those of arrays, call these by the standard's default.
-void* operator new(std::size_t bytes) {
-  void* block = reef::test::IsNewToFail() ? nullptr : std::malloc(bytes == 0 ? 1 : bytes);
+namespace {
+
+void* TakeOrNull(std::size_t bytes) noexcept {
+  return reef::test::IsNewToFail() ? nullptr : std::malloc(bytes == 0 ? 1 : bytes);
+}
+void* TakeOrNull(std::size_t bytes, std::align_val_t alignment) noexcept {
+  const auto unit = static_cast<std::size_t>(alignment);
+  const std::size_t whole = bytes == 0 ? unit : (bytes + unit - 1) / unit * unit;
+  return reef::test::IsNewToFail() ? nullptr : std::aligned_alloc(unit, whole);
+}
+void* OrThrow(void* block) {
   if (block == nullptr) throw std::bad_alloc();
   return block;
 }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  const auto unit = static_cast<std::size_t>(alignment);
-  const std::size_t whole = (bytes + unit - 1) / unit * unit;
-  void* block = reef::test::IsNewToFail()
-                    ? nullptr
-                    : std::aligned_alloc(unit, whole + (whole == 0 ? unit : 0));
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
+
+}  // namespace
+
+// All forms: a sanitizer has forms of its own that do not lead to one another.
+// NOLINTBEGIN(misc-new-delete-overloads)
+using Size = std::size_t;
+using Align = std::align_val_t;
+using NoThrow = std::nothrow_t;
+
+void* operator new(Size bytes) { return OrThrow(TakeOrNull(bytes)); }
+void* operator new[](Size bytes) { return OrThrow(TakeOrNull(bytes)); }
+void* operator new(Size bytes, const NoThrow&) noexcept { return TakeOrNull(bytes); }
+void* operator new[](Size bytes, const NoThrow&) noexcept { return TakeOrNull(bytes); }
+void* operator new(Size bytes, Align unit) { return OrThrow(TakeOrNull(bytes, unit)); }
+void* operator new[](Size bytes, Align unit) { return OrThrow(TakeOrNull(bytes, unit)); }
+void* operator new(Size bytes, Align unit, const NoThrow&) noexcept {
+  return TakeOrNull(bytes, unit);
+}
+void* operator new[](Size bytes, Align unit, const NoThrow&) noexcept {
+  return TakeOrNull(bytes, unit);
 }
 void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t /*bytes*/) noexcept { std::free(block); }
-void operator delete(void* block, std::align_val_t /*alignment*/) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t /*bytes*/, std::align_val_t /*alignment*/) noexcept {
-  std::free(block);
-}
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete(void* block, Size) noexcept { std::free(block); }
+void operator delete[](void* block, Size) noexcept { std::free(block); }
+void operator delete(void* block, const NoThrow&) noexcept { std::free(block); }
+void operator delete[](void* block, const NoThrow&) noexcept { std::free(block); }
+void operator delete(void* block, Align) noexcept { std::free(block); }
+void operator delete[](void* block, Align) noexcept { std::free(block); }
+void operator delete(void* block, Size, Align) noexcept { std::free(block); }
+void operator delete[](void* block, Size, Align) noexcept { std::free(block); }
+void operator delete(void* block, Align, const NoThrow&) noexcept { std::free(block); }
+void operator delete[](void* block, Align, const NoThrow&) noexcept { std::free(block); }
+// NOLINTEND(misc-new-delete-overloads)
