@@ -52,12 +52,12 @@ TEST_F(FinalizerThreadsTest, OnTheDroppingThreadOrTheCollectors) {
   for (const bool cycle : {false, true}) {
     SCOPED_TRACE(cycle ? "collected" : "counted");
     told_.clear();
-    Ref<Node> node = MakeNode();
+    Ref<Node> node = MakeNode().Share();  // dies at once on any thread
     if (cycle) node->next = node;
     const WeakCallback<Node> callback(node, [this] { Tell("callback"); });
     const Finalizer finalizer(node, [this] { Tell("finalizer handle"); });
     std::thread::id dropper;
-    std::thread([gone = std::move(node).Share(), &dropper]() mutable {
+    std::thread([gone = std::move(node), &dropper]() mutable {
       dropper = std::this_thread::get_id();
       gone.Reset();
     }).join();
