@@ -156,7 +156,8 @@ void ThrowOutOfMemory(HeapCore* /*core*/, size_t bytes) { throw OutOfMemory(byte
 namespace {
 
 // Takes a core and opens the heap; null, with `why`, if that fails. Throws nothing.
-CollectedHeap* OpenCore(HeapOptions* options, absl::Status* why) {
+CollectedHeap* OpenCore(HeapOptions* options, const memory::SpaceOptions& memory,
+                        absl::Status* why) {
   if (!collector::EnsureThread()) {
     *why = internal::Exhausted("the system starts no thread for the collector (ulimit -u?)");
     return nullptr;
@@ -172,7 +173,7 @@ CollectedHeap* OpenCore(HeapOptions* options, absl::Status* why) {
     return nullptr;
   }
   core->drop_budget = options->drop_budget;
-  auto collected = collector::OpenHeap(core, SpaceOptionsOf(*options), CollectorOptionsOf(*options),
+  auto collected = collector::OpenHeap(core, memory, CollectorOptionsOf(*options),
                                        std::move(options->finalizer_executor));
   if (collected == nullptr) {
     memory::RemoveHeap(core);
@@ -204,10 +205,11 @@ absl::StatusOr<std::unique_ptr<Heap>> Heap::Create(const HeapOptions& given) {
     if (!options.ok()) return options.status();
     // All that may throw, copies of functions as well, comes before anything is taken.
     auto on_limit = internal::ShareFunction(std::move(options->on_limit));
+    const memory::SpaceOptions memory = SpaceOptionsOf(*options);
     os::ThrowIfFaultDue();
     std::unique_ptr<void, Room> room(::operator new(sizeof(Heap)));
     absl::Status why;
-    CollectedHeap* collected = OpenCore(&*options, &why);
+    CollectedHeap* collected = OpenCore(&*options, memory, &why);
     if (collected == nullptr) return why;
     internal::SetOnLimit(collected, std::move(on_limit));
     return std::unique_ptr<Heap>(new (room.release()) Heap(collected->core, options->end));

@@ -5,10 +5,10 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <shared_mutex>
-#include <system_error>
 #include <thread>
 
 #include "lib/collector/collector.h"
@@ -117,7 +117,7 @@ bool Collector::StartThread() {
   bool started = true;
   try {
     std::thread([this] { Loop(); }).detach();
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {  // no thread, or no memory for one
     started = false;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
