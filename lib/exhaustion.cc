@@ -125,8 +125,9 @@ internal::HeapCore* HeapOf(const ExternalBytes* where) {
 }  // namespace
 
 void ExternalBytes::Resize(size_t bytes) {
-  // Again, if on_limit has resized it meanwhile. (In on_limit nothing calls that.)
-  while (bytes != bytes_) {
+  // Again, from where that has left it, if on_limit has resized it meanwhile; where it does so
+  // every time the third is the last.
+  for (int tries = 0; bytes != bytes_; ++tries) {
     internal::HeapCore* core = HeapOf(this);
     const size_t before = bytes_;
     if (core == nullptr) {
@@ -135,8 +136,15 @@ void ExternalBytes::Resize(size_t bytes) {
       bytes_ = bytes;
       (void)internal::TakeExternal(core, before - bytes);
     } else {
-      if (!internal::AddExternal(core, bytes - before)) internal::ThrowOutOfMemory(core, bytes);
-      bytes_ += bytes - before;
+      const size_t more = bytes - before;
+      if (tries == 3 || !internal::AddExternal(core, more)) {
+        internal::ThrowOutOfMemory(core, bytes);
+      }
+      if (bytes_ == before) {
+        bytes_ = bytes;
+      } else {
+        (void)internal::TakeExternal(core, more);  // too much or too little by now
+      }
     }
   }
 }

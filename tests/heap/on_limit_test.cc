@@ -144,6 +144,11 @@ TEST_F(OnLimitTest, MayResizeTheObjectThatGrows) {
   EXPECT_THROW(owner->bytes.Resize(2 * kLimit), OutOfMemory);
   EXPECT_EQ(owner->bytes.bytes(), kMiB) << "as on_limit has left it";
   EXPECT_EQ(heap_->Stats().external_bytes, kMiB);
+  // Whose every step fits, but not the whole.
+  at_limit_ = [&] { owner->bytes.Resize(0); };
+  owner->bytes.Resize(5 * kMiB);
+  EXPECT_THROW(owner->bytes.Resize(kLimit + kMiB), OutOfMemory);
+  EXPECT_EQ(heap_->Stats().external_bytes, owner->bytes.bytes());
 }
 
 TEST_F(OnLimitTest, MayBeSetLaterAndTakenAway) {
