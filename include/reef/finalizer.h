@@ -44,10 +44,15 @@ namespace reef {
 
 // An executor for threads of the program's choice, an event loop's for example: tasks wait until
 // somebody drains them. Must outlive the heaps that use it, and those of their objects that outlive
-// them (HeapEnd). What it holds when it ends runs then. All functions: any thread.
+// them (HeapEnd). What it holds when it ends runs then, and what comes of that. All functions: any
+// thread.
 class FinalizerQueue {
  public:
   FinalizerQueue() = default;
+  ~FinalizerQueue() {
+    while (Drain() != 0) {
+    }
+  }
   FinalizerQueue(const FinalizerQueue&) = delete;
   FinalizerQueue& operator=(const FinalizerQueue&) = delete;
 

@@ -123,6 +123,30 @@ TEST_F(CallbackCallsTest, AQueueThatEndsRunsWhatItHolds) {
   EXPECT_EQ(calls, 1);
 }
 
+// Tasks that come of what it runs at its end are run as well.
+TEST_F(CallbackCallsTest, AQueueThatEndsRunsWhatComesOfIt) {
+  struct Chained {
+    Chained(Lives& lives, int& calls_so_far, Ref<Chained> behind)
+        : life(lives), calls(calls_so_far), next(std::move(behind)) {}
+    void Trace(Visitor& v) const { v.Visit(next); }
+    void Finalize(const Ref<Chained>&) { ++calls; }
+    Life life;
+    int& calls;
+    Member<Chained> next;
+  };
+  int calls = 0;
+  auto queue = std::make_unique<FinalizerQueue>();
+  auto heap = HeapWith(queue->Executor());
+  Ref<Chained> chain;
+  for (int i = 0; i < 5; ++i) chain = heap->Make<Chained>(lives_, calls, std::move(chain));
+  chain.Reset();
+  EXPECT_EQ(queue->size(), 1u);
+  heap.reset();
+  queue.reset();
+  EXPECT_EQ(calls, 5);
+  EXPECT_EQ(lives_.now(), 0);
+}
+
 TEST_F(CallbackCallsTest, TasksRunInsideAReadScope) {
   FinalizerQueue queue;
   auto heap = HeapWith(queue.Executor());
