@@ -42,12 +42,16 @@ uint64_t RegisterType(TypeInfo* info) {
 
 bool SameType(const TypeInfo* a, const TypeInfo* b) {
   if (a == b) return true;
-  if (a->bytes != b->bytes || a->alignment != b->alignment) return false;
-  // As GCC and Clang spell an unnamed namespace, and the type of a lambda.
-  for (const char* unnamed : {"{anonymous}", "(anonymous", "<unnamed>", "<lambda", "(lambda"}) {
+  if (a->library == b->library || a->bytes != b->bytes || a->alignment != b->alignment ||
+      std::strcmp(a->signature, b->signature) != 0) {
+    return false;
+  }
+  // As GCC and Clang spell an unnamed namespace or type, and that of a lambda.
+  for (const char* unnamed :
+       {"{anonymous}", "(anonymous", "<unnamed", "(unnamed", "<lambda", "(lambda"}) {
     if (std::strstr(a->signature, unnamed) != nullptr) return false;
   }
-  return std::strcmp(a->signature, b->signature) == 0;
+  return true;
 }
 
 void CopyTypeName(const TypeInfo* type, char* text, size_t size) {

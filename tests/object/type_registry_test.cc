@@ -43,6 +43,34 @@ TEST(TypeRegistryTest, LeavesAreBornLiveInTheirColourAndTracedTypesAreNot) {
   EXPECT_EQ((traced & ~kBornUnbiased) >> kColourShift, 0u) << "read from the heap at each birth";
 }
 
+// In one library types are told apart by their descriptors, whatever they are called: functions of
+// two files may be of one name, and have a type of one name each.
+TEST(TypeRegistryTest, TypesOfTwoLibrariesAreTheSameByTheirName) {
+  static const char here = 0;
+  static const char there = 0;
+  const auto same = [](const char* name, const char* other, const void* library) {
+    const auto info = [](const char* signature, const void* of) {
+      return TypeInfo{.signature = signature,
+                      .bytes = 8,
+                      .alignment = 8,
+                      .traced = false,
+                      .trivial = true,
+                      .trace = nullptr,
+                      .destroy = nullptr,
+                      .finalize = nullptr,
+                      .library = of};
+    };
+    const TypeInfo a = info(name, &here);
+    const TypeInfo b = info(other, library);
+    return SameType(&a, &b);
+  };
+  EXPECT_TRUE(same("[T = server::Job]", "[T = server::Job]", &there));
+  EXPECT_FALSE(same("[T = server::Job]", "[T = server::Job]", &here));
+  EXPECT_FALSE(same("[T = server::Job]", "[T = server::Lob]", &there));
+  EXPECT_FALSE(same("[T = {anonymous}::Job]", "[T = {anonymous}::Job]", &there));
+  EXPECT_TRUE(SameType(&TypeOf<Node>::info, &TypeOf<Node>::info));
+}
+
 TEST(TypeRegistryTest, IndexLeadsToTheType) {
   const uint64_t birth = RegisterType(&TypeOf<Numbered<3>>::info);
   EXPECT_EQ(g_types[birth >> kTypeShift & 0xffff].load(), &TypeOf<Numbered<3>>::info);

@@ -25,6 +25,9 @@ class Ref;
 
 namespace reef::internal {
 
+// Its address names the library.
+REEF_HIDDEN inline constinit char library_mark = 0;
+
 struct TypeInfo {
   // What word 0 of a newborn says of its type: the index, and for a leaf colour and stage; with
   // kBornUnbiased while objects of the type are born so. Until registered: kBornUnbiased alone,
@@ -39,6 +42,7 @@ struct TypeInfo {
   void (*trace)(const void* object, Visitor& visitor);
   void (*destroy)(void* object);
   void (*finalize)(void* object);  // null: the type has no Finalize
+  const void* library;             // of the descriptor
   // Adaptive bias (lib/object/bias.h): deaths of biased objects, at home (sampled) and elsewhere.
   // Relaxed, and allowed to lose updates: they only steer.
   std::atomic<uint32_t> home_deaths{0};
@@ -116,11 +120,12 @@ struct REEF_HIDDEN TypeOf {
       .trace = &TraceObject<T>,
       .destroy = &DestroyObject<T>,
       .finalize = HasFinalize<T> ? &FinalizeObject<T> : nullptr,
+      .library = &library_mark,
   };
 };
 
-// True if the descriptors are of one type, perhaps in two libraries: by its name, size and
-// alignment. Types without a name that means the same everywhere are the same only in one library.
+// True if the descriptors are of one type. In one library a type has one; in two it is told by its
+// name, size and alignment, unless its name does not mean the same everywhere.
 bool SameType(const TypeInfo* a, const TypeInfo* b);
 
 // Writes the type's name, as the compiler spells it, into `text`, cut to `size`.
