@@ -169,14 +169,23 @@ void* LockCell(WeakCell* cell) {
   return alive ? header->Payload() : nullptr;
 }
 
+namespace {
+
+// In its own destructor an object has none any more; DEAD comes before the cell goes.
+bool HasCell(const Header* header) {
+  return (header->Shared(std::memory_order_acquire) & (kWeak | kDead)) == kWeak;
+}
+
+}  // namespace
+
 uint32_t CountHandles(const Header* header) {
-  if ((header->Shared(std::memory_order_acquire) & kWeak) == 0) return 0;
+  if (!HasCell(header)) return 0;
   // Relaxed: a number, on which nobody reads anything else.
   return object::CellOf(header)->owners.load(std::memory_order_relaxed) - 1;
 }
 
 uint32_t CountCallbacks(const Header* header) {
-  if ((header->Shared(std::memory_order_acquire) & kWeak) == 0) return 0;
+  if (!HasCell(header)) return 0;
   return object::CountArmed(object::CellOf(header));
 }
 

@@ -249,5 +249,29 @@ TEST_F(WeakMisuseTest, HandleToWhatIsNoWholeObject) {
 
 #endif  // !REEF_IS_CHECKED
 
+#if !REEF_IS_CHECKED
+// To ask for the handles of an object in its own destructor, where checked builds diagnose the
+// Ref: it has none any more.
+TEST_F(WeakMisuseTest, HandlesOfADyingObject) {
+  struct Session {
+    Session(Lives& lives, WeakSet<Session>* in) : life(lives), sessions(in) {}
+    ~Session() {
+      const Ref<Session> self = RefTo(this);
+      EXPECT_FALSE(sessions->Contains(self));
+      EXPECT_FALSE(sessions->Erase(self));
+      EXPECT_EQ(WeakCount(self), 0u);
+      EXPECT_EQ(CallbackCount(self), 0u);
+    }
+    Life life;
+    WeakSet<Session>* sessions;
+  };
+  WeakSet<Session> sessions;
+  Ref<Session> session = heap_->Make<Session>(lives_, &sessions);
+  EXPECT_TRUE(sessions.Insert(session));
+  session.Reset();
+  EXPECT_EQ(lives_.now(), 0);
+}
+#endif
+
 }  // namespace
 }  // namespace reef
