@@ -157,10 +157,11 @@ void DrainList(Slot* slot) {
 
 namespace {
 
-// `unasked` is set outside drains only.
+// `unasked` is set outside drains only, and by the outermost one: a revocation may retire.
 class UnaskedScope {
  public:
-  explicit UnaskedScope(Slot* slot) : slot_(slot->draining || !MayLeaveUnasked() ? nullptr : slot) {
+  explicit UnaskedScope(Slot* slot)
+      : slot_(slot->draining || slot->unasked || !MayLeaveUnasked() ? nullptr : slot) {
     if (slot_ != nullptr) slot_->unasked = true;
   }
   ~UnaskedScope() {
@@ -180,7 +181,38 @@ void DrainUnasked(Slot* slot) {
   Drain(slot);
 }
 
+namespace {
+
+// In a drain what comes due would be carried out by that, as if its statement had dropped it: the
+// drain's own lists are put aside meanwhile.
+void RevokeInDrain(Slot* slot) {
+  Header* own = slot->dying.TakeAll();
+  Header* const first = std::exchange(slot->first_finalizer, nullptr);
+  Header* const last = slot->last_finalizer;
+  RevokePending(slot, *slot);
+  if (slot->first_finalizer != nullptr) LeaveDue(slot);
+  slot->first_finalizer = first;
+  slot->last_finalizer = last;
+  Header* due = slot->dying.TakeAll();
+  for (Header* next = nullptr; own != nullptr; own = next) {
+    next = own->Link();
+    PushDying(slot, own);
+  }
+  for (Header* next = nullptr; due != nullptr; due = next) {
+    next = due->Link();
+    if (HasCallbacks(due)) {
+      due->SetLink(nullptr);
+      LeaveDead(due);
+    } else {
+      PushDying(slot, due);
+    }
+  }
+}
+
+}  // namespace
+
 void RevokeUnasked(Slot* slot) {
+  if (slot->draining && MayLeaveUnasked()) return RevokeInDrain(slot);
   const UnaskedScope unasked(slot);
   RevokePending(slot, *slot);
 }

@@ -155,31 +155,94 @@ TEST_F(LateDeathTest, WhatWaitsForTheCollectorThreadIsBounded) {
   EXPECT_EQ(called, callbacks.size());
 }
 
-// Drops that wait for a bias: the statement that revokes for many of them finalizes for none.
-TEST_F(LateDeathTest, ADropThatRevokesFinalizesNothingOfEarlierOnes) {
-  const auto tell = [this](const std::string& what) { Tell(what); };
-  std::vector<Ref<Telling>> finalizable;
-  std::vector<Ref<Item>> plain;
-  std::promise<void> made;
-  std::promise<void> end;
-  std::thread owner([&] {
-    for (int i = 0; i < 100; ++i) {
-      finalizable.push_back(heap_->Make<Telling>(lives_, tell, "a"));
-      plain.push_back(heap_->Make<Item>(lives_));
-    }
-    made.set_value();
-    end.get_future().wait();
-  });
-  made.get_future().wait();
+// Objects of a thread that stands still: to drop them elsewhere takes a revocation.
+class LateRevocationTest : public LateDeathTest {
+ protected:
+  template <typename T, typename... Args>
+  std::vector<Ref<T>> MakeElsewhere(int count, const Args&... args) {
+    std::vector<Ref<T>> made;
+    std::promise<void> done;
+    owners_.emplace_back([&] {
+      for (int i = 0; i < count; ++i) made.push_back(heap_->Make<T>(lives_, args...));
+      done.set_value();
+      ended_.wait(false);
+    });
+    done.get_future().wait();
+    return made;
+  }
+  std::vector<Ref<Telling>> MakeTelling(int count) {
+    return MakeElsewhere<Telling>(
+        count, [this](const std::string& what) { Tell(what); }, std::string("a"));
+  }
+  // Nothing was told so far; the collector thread tells all.
+  void ExpectTheCollectorTells(size_t count) {
+    EXPECT_EQ(told_, Words());
+    (void)heap_->Collect();
+    EXPECT_EQ(told_.size(), count);
+    for (const std::string& told : told_) EXPECT_EQ(told.find("main"), std::string::npos);
+  }
+  void TearDown() override {
+    ended_ = true;
+    ended_.notify_all();
+    for (std::thread& owner : owners_) owner.join();
+    LateDeathTest::TearDown();
+  }
+
+ private:
+  std::atomic<bool> ended_{false};
+  std::vector<std::thread> owners_;
+};
+
+// The statement that revokes for many drops finalizes for none of the earlier ones.
+TEST_F(LateRevocationTest, ADropThatRevokesFinalizesNothingOfEarlierOnes) {
+  std::vector<Ref<Telling>> finalizable = MakeTelling(100);
+  std::vector<Ref<Item>> plain = MakeElsewhere<Item>(100);
   plain.clear();
   EXPECT_LT(lives_.now(), 200) << "nothing was biased, or nobody revokes";
   finalizable.clear();
-  EXPECT_EQ(told_, Words());
-  (void)heap_->Collect();
-  EXPECT_EQ(told_.size(), 200u);
-  for (const std::string& told : told_) EXPECT_EQ(told.find("main"), std::string::npos);
-  end.set_value();
-  owner.join();
+  ExpectTheCollectorTells(200);
+}
+
+// Inside a destructor what comes due would be part of what that has dropped.
+TEST_F(LateRevocationTest, NorDoesADestructorThatRevokes) {
+  struct Holder {
+    std::vector<Ref<Item>> items;
+  };
+  std::vector<Ref<Telling>> finalizable = MakeTelling(40);
+  std::vector<Ref<Item>> watched = MakeElsewhere<Item>(5);
+  std::vector<WeakCallback<Item>> callbacks;
+  for (const Ref<Item>& item : watched) {
+    callbacks.emplace_back(item, [this] { Tell("callback"); });
+  }
+  Ref<Holder> holder = heap_->Make<Holder>();
+  holder->items = MakeElsewhere<Item>(100);
+  finalizable.clear();
+  watched.clear();
+  const int64_t before = lives_.now();
+  holder.Reset();
+  EXPECT_LT(lives_.now(), before) << "nothing was biased, or nobody revokes";
+  ExpectTheCollectorTells(40 * 2 + 5);
+}
+
+// Nor where another object of the same revocation is retired, and the thread reclaims.
+TEST_F(LateRevocationTest, NorDoesOneThatRetires) {
+  struct Big {
+    explicit Big(Lives& lives) : life(lives) {}
+    Life life;
+    std::array<char, 2 * kMiB> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  };
+  std::vector<Ref<Telling>> finalizable = MakeTelling(40);
+  std::vector<Ref<Big>> big = MakeElsewhere<Big>(40);
+  AtomicRef<Big> cell;
+  for (Ref<Big>& each : big) {
+    cell.Store(std::move(each));
+    each = cell.Exchange(nullptr);
+  }
+  while (!big.empty()) {
+    big.pop_back();
+    finalizable.pop_back();
+  }
+  ExpectTheCollectorTells(40 * 2);
 }
 
 }  // namespace
