@@ -132,7 +132,7 @@ void Collector::Serve(CollectedHeap* heap, const Job& job) {
   // However many allocations fail, they spend no more than a tenth of the time in waiting for
   // scopes that hold objects or slabs back: after such a wait a look is enough for a while.
   const Nanoseconds start = os::Now();
-  const bool is_short = job.memory_only && start < short_until_;
+  const bool is_short = (job.memory_only || !job.destroys) && start < short_until_;
   const Nanoseconds patience = is_short ? kShortestNap : kSettlePatience;
   bool done = !job.destroys || Destroy(heap, job, patience);
   if (job.emergency) {

@@ -89,8 +89,7 @@ void RunFinalizers(internal::Slot* slot, TakenFinalizers* taken) {
   // What dies by them waits until none is left: all finalizers of a garbage graph come before its
   // first destructor, also where one of them takes the graph apart.
   const object::Deferral deferral(slot);
-  while (object::RunNextFinalizer(slot)) {
-  }
+  while (object::RunNextFinalizer(slot)) os::PassWindow();
 }
 
 void ClearedCells::Add(Header* header) {

@@ -75,6 +75,7 @@ void FreeSlabGarbage(Slab& slab, uint8_t black, Slot* slot) {
     if (!IsCondemned(header, black)) return;
     header->SetStage(Stage::kDestroying);
     internal::TypeInfoOf(header)->destroy(header->Payload());
+    os::PassWindow();
     // Its block waits for nobody (lib/object/weak.h).
     header->SetShared(0);
     if (slab.run_slabs != 0) {

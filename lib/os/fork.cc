@@ -80,6 +80,13 @@ uint64_t CurrentWindow() {
   return g_windows.load(std::memory_order_relaxed);
 }
 
+void PassWindow() {
+  // Not a read-modify-write: one thread at a time is in guarded work.
+  if (t_in_window) {
+    g_windows.store(g_windows.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+}
+
 void ShutForkGate(std::chrono::nanoseconds patience) {
   g_shut.store(1, std::memory_order_seq_cst);
   const Nanoseconds deadline = Now() + patience;

@@ -45,6 +45,9 @@ class ForkWindow {
 // Any thread: the number of the window that the collector thread stands in, 0 if in none. Who sees
 // the same number twice knows that it has not left it in between.
 uint64_t CurrentWindow();
+// In a window: the program's code has returned, and there is more of it. The window counts as
+// another one from then on. Elsewhere nothing.
+void PassWindow();
 
 // Forking thread: shuts the gate, waits until no guarded work is under way, and up to `patience`
 // for an open window to be left. One thread at a time.

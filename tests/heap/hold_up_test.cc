@@ -174,5 +174,35 @@ TEST_F(HoldUpTest, NotByADestructorThatIsAtWork) {
   heap_->Deallocate(block);
 }
 
+// Many that are slow together, and each of which comes to its end, are waited for as well.
+struct Pausing {
+  explicit Pausing(Lives& lives) : life(lives) {}
+  ~Pausing() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+  void Trace(Visitor& v) const { v.Visit(self); }
+  Life life;
+  Member<Pausing> self;
+};
+struct PausingFinalizer {
+  explicit PausingFinalizer(Lives& lives) : life(lives) {}
+  void Finalize(const Ref<PausingFinalizer>&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  void Trace(Visitor& v) const { v.Visit(self); }
+  Life life;
+  Member<PausingFinalizer> self;
+};
+
+TEST_F(HoldUpTest, NotByManyThatAreSlow) {
+  for (int i = 0; i < 80; ++i) {
+    const Ref<Pausing> ring = heap_->Make<Pausing>(lives_);
+    ring->self = ring;
+    const Ref<PausingFinalizer> other = heap_->Make<PausingFinalizer>(lives_);
+    other->self = other;
+  }
+  const std::vector<Ref<Page>> pages = Fill();
+  ASSERT_FALSE(reports_.empty());
+  EXPECT_TRUE(reports_.front().collected);
+}
+
 }  // namespace
 }  // namespace reef
