@@ -99,7 +99,10 @@ void EnsureDefaultHeap() {
   // Release when it is there, acquire by its users.
   static constinit std::atomic<bool> open{false};
   if (REEF_LIKELY(open.load(std::memory_order_acquire))) return;
+  // Both take the dynamic linker's lock, which a thread may hold that waits for the mutex: it runs
+  // a library's statics.
   os::KeepEngineLoaded();
+  (void)internal::CurrentSlot();
   const std::lock_guard<std::mutex> lock(g_default_mutex);
   if (open.load(std::memory_order_relaxed)) return;
   const absl::StatusOr<HeapOptions> options = ResolveOptions({});
@@ -190,7 +193,8 @@ struct Room {
   void operator()(void* room) const { ::operator delete(room); }
 };
 
-// Its functions are not called for the heap any more, once calls under way have returned.
+// Its functions are not called for the heap any more, but for calls under way: these may want what
+// this thread holds.
 void EndCalls(CollectedHeap* collected) {
   collected->control->EndCalls();
   internal::SetOnLimit(collected, nullptr);
@@ -247,8 +251,7 @@ Heap::~Heap() {
     PutCore(core_);
     return;
   }
-  collected->control->RemoveAll();
-  internal::SetOnLimit(collected, nullptr);
+  EndCalls(collected);
   char what[120];
   (void)std::snprintf(what, sizeof what,
                       "a Heap was destroyed while %" PRIu64 " of its objects are still referred to",

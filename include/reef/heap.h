@@ -13,8 +13,10 @@
 // that these take: it would wait for ever, but for ~Heap, which gives up (see there). An
 // allocation, or a growth of external bytes, waits only at the limit, and may be made under any
 // lock: if such code stands still for about a second (or goes on for ten), it fails instead. Where
-// there is no such thread, while the process ends, it collects nothing: it never runs the
-// destructor or finalizer of garbage itself.
+// there is no such thread, while the process ends or in a child that can have none, it collects
+// nothing: it never runs the destructor or finalizer of garbage itself. The static initialiser of a
+// library must not wait for a collection: dlopen holds the dynamic linker's lock meanwhile, which a
+// new thread of the engine needs.
 //
 // A heap reserves one range of addresses and takes memory as it is used. Allocation pops from the
 // thread's slab of the size class, chosen at compile time, without an atomic read-modify-write
@@ -133,10 +135,10 @@ class Heap {
   // that waits for what this thread holds), gives up: reports that, and all memory stays. No thread
   // may use the heap, or its objects unless they stay, during the call or after it: undefined. Not
   // in its own on_limit; nor where a collection cannot be waited for (in a ReadScope, or in a
-  // constructor, destructor, finalizer or callback): aborts, unless it is there that the process
-  // has called exit, for then it reports and leaves the memory. With kLeak: anywhere, O(1). In any
-  // case OnCollection functions and on_limit are not called any more, once calls under way have
-  // returned (with kLeak these are not waited for).
+  // constructor, destructor, finalizer or callback): aborts, unless it is there that the main thread,
+  // or the collector thread, has called exit, for then it reports and leaves the memory. With kLeak: anywhere, O(1). In any
+  // case OnCollection functions and on_limit are not called any more; calls under way are waited
+  // for only where no object is left.
   ~Heap();
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;

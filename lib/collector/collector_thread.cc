@@ -38,7 +38,9 @@ constinit std::mutex g_start_mutex;
 // exit runs this on the thread that has called it, before the destructors of statics.
 struct ExitWatch {
   ~ExitWatch() {
-    if (t_is_collector) Collector::Get().StopAtExit();
+    if (!t_is_collector) return;
+    threads::NoteEndOfThread();
+    Collector::Get().StopAtExit();
   }
   bool set = false;
 };

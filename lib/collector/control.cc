@@ -41,13 +41,16 @@ void PrintStatistics(const CollectedHeap& heap, const CollectionRecord& record) 
 }  // namespace
 
 void Callback::Call(const CollectionEvent& event) {
+  Function over;  // as in Remove
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (!removed()) {
     running_ = true;
     object::CallUser({.phase = "collection callback"}, [&] { function_(event); });
     running_ = false;
   }
-  if (removed()) Empty();  // by itself, or without waiting
+  if (!removed()) return;
+  over.swap(function_);  // by itself, or without waiting
+  Empty();
 }
 
 void Callback::Remove() {
@@ -134,12 +137,6 @@ void Control::Remove(const std::shared_ptr<Callback>& callback) {
   const std::lock_guard<std::mutex> lock(mutex_);
   // While the list is walked nothing in it moves; the walk then ends by clearing up.
   if (walks_ == 0) std::erase(callbacks_, callback);
-}
-
-void Control::RemoveAll() {
-  EndCalls();
-  // Waits for those under way. Nothing is added any more, and no list is needed for it.
-  ForEachCallback([](Callback& callback) { callback.Remove(); });
 }
 
 void Control::EndCalls() {

@@ -85,7 +85,6 @@ class Control {
 
   void Add(std::shared_ptr<Callback> callback);
   void Remove(const std::shared_ptr<Callback>& callback);
-  void RemoveAll();
 
   // The oldest first.
   std::vector<CollectionRecord> History() const;

@@ -188,6 +188,7 @@ Slot* ClaimFreshOrphan() {
 
 bool HasEnded() { return t_ended; }
 bool IsEndOfThread() { return t_ends; }
+void NoteEndOfThread() { t_ends = true; }
 
 void ForEachOrphan(void (*function)(const Slot&)) {
   for (const OrphanList* list : {&g_registry.fresh_orphans, &g_registry.emptied_orphans}) {
@@ -221,8 +222,10 @@ Slot* AttachThread() {
              "free some memory before starting threads");
   if (threads::HasEnded()) {
     threads::EnterLate(slot);
-  } else {
-    threads::t_end_mark.set = true;  // it has a destructor from now on
+  } else if (slot->tid.load(std::memory_order_relaxed) == getpid()) {
+    // It has a destructor from now on. Not on others: what that takes is lost where a thread comes
+    // here after its thread_locals have gone.
+    threads::t_end_mark.set = true;
   }
   return slot;
 }

@@ -44,9 +44,12 @@ Slot* ClaimOrphan();
 Slot* ClaimFreshOrphan();
 // The calling thread has had a slot, and its end has been seen.
 bool HasEnded();
-// The calling thread is past the first of its thread_local destructors: it ends, or has called
-// exit, which runs those of its thread before anything else.
+// The calling thread is the process's first, or the collector thread, and past those of its
+// thread_locals that are younger than its first use of Reef: it has called exit, which begins with
+// them, or ends.
 bool IsEndOfThread();
+// By the destructor of another thread's thread_local, for that thread.
+void NoteEndOfThread();
 // Puts a claimed slot back, on the list that `emptied` tells.
 void ReturnOrphan(Slot* slot);
 

@@ -122,7 +122,7 @@ TEST_F(ControlTest, CallbacksSeeBothEndsInOrder) {
   seen.clear();
   EXPECT_TRUE(Run(CollectionCause::kRequest));
   EXPECT_EQ(seen, "b+2:0 b-2:0 ");
-  control().RemoveAll();
+  control().EndCalls();
   seen.clear();
   EXPECT_TRUE(Run(CollectionCause::kRequest));
   EXPECT_EQ(seen, "");

@@ -96,6 +96,40 @@ TEST(HeapEndTest, LeakGoesOnCollecting) {
   EXPECT_EQ(calls, before) << "the heap's end ends the calls";
 }
 
+// A function that has captured its own handle ends once, with the first call that is not made.
+TEST(HeapEndTest, LeakEndsAFunctionThatOwnsItsHandle) {
+  struct Monitor {
+    explicit Monitor(std::atomic<int>* ended) : ends(ended) {}
+    ~Monitor() { ++*ends; }
+    std::atomic<int>* ends;
+    CollectionCallback handle;
+  };
+  Lives lives;
+  std::atomic<int> ends{0};
+  HeapOptions options = test::QuietOptions();
+  options.end = HeapEnd::kLeak;
+  options.automatic_collection = true;
+  options.growth_bytes = 1 << 16;
+  options.collector_cpu_percent = 100;
+  std::unique_ptr<Heap> heap = test::NewHeap(options);
+  {
+    auto monitor = std::make_shared<Monitor>(&ends);
+    monitor->handle = heap->OnCollection([monitor](const CollectionEvent&) {});
+  }
+  Ref<Node> ring = heap->Make<Node>(lives);
+  ring->next = ring;
+  for (int i = 0; i < 10'000; ++i) {
+    const Ref<Node> node = heap->Make<Node>(lives);
+    node->next = ring->next;
+    ring->next = node;
+  }
+  heap.reset();
+  EXPECT_EQ(ends, 0);
+  ring.Reset();
+  EXPECT_TRUE(test::Eventually([&lives] { return lives.now() == 0; }));
+  EXPECT_TRUE(test::Eventually([&ends] { return ends == 1; }));
+}
+
 // Notes what its finalizer sees.
 struct Noted {
   Noted(Lives& lives, std::vector<std::string>* order_of_events, std::string its_name)
