@@ -21,9 +21,9 @@
 // thread has dropped a MiB of published objects more, in that drop or store, for those of them that
 // are due. There it runs their destructors alone, never what other threads have dropped, and no
 // finalizer or weak callback: these wait for the collector thread. (Two exceptions: while 16 MiB
-// wait for that, a thread runs those of its own drops; and when the process ends, and the collector
-// thread with it, it runs all.) So a destructor of a published type must not need a lock that may
-// be held at a store.
+// wait for that, a thread runs those of its own drops; and where there is no collector thread,
+// because the process ends or can have none, it runs all.) So a destructor of a published type must
+// not need a lock that may be held at a store.
 //
 // An object's address is not used again while a scope is open that could have peeked at it: a
 // comparison with a peeked pointer that succeeds has met the same object (no ABA).

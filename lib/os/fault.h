@@ -1,8 +1,9 @@
 // Faults: makes requests for memory fail on demand, so that tests can walk through every failure.
 //
 // A fault point stands where the engine asks the system, a heap's limit or the C++ library for
-// memory: in Reserve, where slabs, segments and external bytes are charged, and before each `new`.
-// None is on a fast path. While nothing is armed a point is one load.
+// memory: in Reserve, where slabs, segments and external bytes are charged, before the `new`s of
+// paths that go on without, and where a thread is started. None is on a fast path. While nothing is
+// armed a point is one load.
 #ifndef REEF_LIB_OS_FAULT_H_
 #define REEF_LIB_OS_FAULT_H_
 
