@@ -131,14 +131,14 @@ class Heap {
   // As HeapOptions::end says. With kReport and kFinalize: collects, then returns all memory, raw
   // bytes that were not given back included. Objects that are still referred to are reported on
   // stderr and stay valid: the memory then stays until the process ends. Where user code on the
-  // collector thread stands still for about five seconds (a destructor that does not return, or one
-  // that waits for what this thread holds), gives up: reports that, and all memory stays. No thread
-  // may use the heap, or its objects unless they stay, during the call or after it: undefined. Not
-  // in its own on_limit; nor where a collection cannot be waited for (in a ReadScope, or in a
-  // constructor, destructor, finalizer or callback): aborts, unless it is there that the main thread,
-  // or the collector thread, has called exit, for then it reports and leaves the memory. With kLeak: anywhere, O(1). In any
-  // case OnCollection functions and on_limit are not called any more; calls under way are waited
-  // for only where no object is left.
+  // collector thread stands still for about five seconds (a destructor that does not return, or
+  // one that waits for what this thread holds), gives up: reports that, and all memory stays. No
+  // thread may use the heap, or its objects unless they stay, during the call or after it:
+  // undefined. Not in its own on_limit; nor where a collection cannot be waited for (in a
+  // ReadScope, or in a constructor, destructor, finalizer or callback): aborts, unless it is there
+  // that the main thread, or the collector thread, has called exit, for then it reports and leaves
+  // the memory. With kLeak: anywhere, O(1). In any case OnCollection functions and on_limit are
+  // not called any more; calls under way are waited for only where no object is left.
   ~Heap();
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;

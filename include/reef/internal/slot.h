@@ -174,8 +174,8 @@ extern Slot g_null_slot;
 REEF_TLS_MODEL inline constinit thread_local Slot* tls_slot = &g_null_slot;
 
 // Gives the calling thread a slot. May map memory; aborts only if no memory for a slot can be had.
-// On the main thread takes the dynamic linker's lock: not with a mutex held that a library's statics
-// may wait for.
+// On the main thread takes the dynamic linker's lock: not with a mutex held that a library's
+// statics may wait for.
 Slot* AttachThread();
 
 REEF_INLINE Slot* CurrentSlot() {
