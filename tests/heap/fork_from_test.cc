@@ -212,38 +212,45 @@ class OnTheCollectorThread : public ForkFromTest {
       if (std::exchange(once, false)) call();
     });
   };
-  const std::array<const Prepare*, 5> kinds_ = {&destructor_, &finalizer_, &weak_callback_,
-                                                &captures_, &collection_callback_};
+  struct Kind {
+    const Prepare& prepare;
+    uint64_t objects;  // that the collection finds
+  };
+  const std::array<Kind, 5> kinds_ = {{{destructor_, 1},
+                                       {finalizer_, 1},
+                                       {weak_callback_, 2},
+                                       {captures_, 2},
+                                       {collection_callback_, 0}}};
 
   WeakCallback<Node> watch_;
   CollectionCallback collections_;
 };
 
 TEST_F(OnTheCollectorThread, TheChildMayEndInTheProgramsCode) {
-  for (const Prepare* prepare : kinds_) {
+  for (const Kind& kind : kinds_) {
     std::string end;
-    (*prepare)([&] {
+    kind.prepare([&] {
       end = RunChild([&] {
         Lives lives;
         for (int i = 0; i < 1000; ++i) CHILD_CHECK(heap_->Make<Leaf>(lives) != nullptr);
         std::thread([&] { CHILD_CHECK(heap_->TryCollect().ok()); }).join();
       });
     });
-    (void)heap_->Collect();
+    EXPECT_EQ(heap_->Collect().objects, kind.objects);
     EXPECT_EQ(end, "exit 0");
   }
 }
 
 TEST_F(OnTheCollectorThread, TheChildMustNotReturnFromIt) {
-  for (const Prepare* prepare : kinds_) {
+  for (const Kind& kind : kinds_) {
     std::array<int, 2> said{};
     ASSERT_EQ(pipe(said.data()), 0);
     pid_t pid = -1;
-    (*prepare)([&] {
+    kind.prepare([&] {
       pid = fork();
       if (pid == 0) (void)dup2(said[1], STDERR_FILENO);
     });
-    (void)heap_->Collect();
+    EXPECT_EQ(heap_->Collect().objects, kind.objects);
     EXPECT_EQ(EndOf(pid), "signal " + std::to_string(SIGABRT));
     (void)close(said[1]);
     std::array<char, 500> text{};
@@ -256,10 +263,10 @@ TEST_F(OnTheCollectorThread, TheChildMustNotReturnFromIt) {
 }
 
 TEST_F(OnTheCollectorThread, ForkDoesNotWaitForWhatWaitsForTheForkingThread) {
-  for (const Prepare* prepare : kinds_) {
+  for (const Kind& kind : kinds_) {
     test::Meeting meeting;
-    (*prepare)([&] { meeting.Arrive(); });
-    std::thread collecting([&] { (void)heap_->Collect(); });
+    kind.prepare([&] { meeting.Arrive(); });
+    std::thread collecting([&] { EXPECT_EQ(heap_->Collect().objects, kind.objects); });
     meeting.Await();
     const pid_t pid = StartChild([&] { CheckHeap(); });
     meeting.LetGo();
