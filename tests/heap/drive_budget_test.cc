@@ -17,6 +17,7 @@
 
 #include "lib/collector/step.h"
 #include "reef/reef.h"
+#include "tests/heap/drive_support.h"
 #include "tests/heap/support.h"
 
 namespace reef {
@@ -54,39 +55,16 @@ struct Finalizable {
 // The last step that the collector has passed.
 std::atomic<int> g_step{0};
 
-class DriveBudgetTest : public testing::Test {
+class DriveBudgetTest : public test::DrivenTest {
  protected:
   static constexpr int kSteps = static_cast<int>(Step::kFinalized) + 1;
 
   DriveBudgetTest() {
-    SetCollectorDriven(true);
-    EXPECT_TRUE(Eventually([] { return !Drive(milliseconds(100)); }));
     collector::g_on_step.store([](Step step) { g_step = static_cast<int>(step); });
   }
   ~DriveBudgetTest() override {
     while (heap_->IsCollecting()) (void)Drive(hours(1));
     collector::g_on_step.store(nullptr);
-    heap_.reset();
-    SetCollectorDriven(false);
-  }
-  static HeapOptions EagerOptions() {
-    HeapOptions options = test::QuietOptions();
-    options.automatic_collection = true;
-    options.growth_bytes = 0;
-    options.growth_percent = 1;
-    options.collector_cpu_percent = 100;
-    return options;
-  }
-  static bool Drive(nanoseconds budget) {
-    const absl::StatusOr<bool> more = DriveCollector(budget);
-    EXPECT_TRUE(more.ok()) << more.status();
-    return more.value_or(false);
-  }
-  bool DriveIntoACollection() {
-    return Eventually([this] {
-      (void)Drive(nanoseconds(0));
-      return heap_->IsCollecting();
-    });
   }
   // Drives a collection that has begun to its end, and says how many calls ended after each step.
   std::array<int, kSteps> CallsByStep() {
@@ -101,9 +79,6 @@ class DriveBudgetTest : public testing::Test {
     const Ref<Node> node = heap_->Make<Node>(lives_);
     node->next = node;
   }
-
-  Lives lives_;
-  std::unique_ptr<Heap> heap_ = test::NewHeap(EagerOptions());
 };
 
 TEST_F(DriveBudgetTest, EveryPassOverTheHeapStopsBetweenSlabs) {
@@ -123,7 +98,7 @@ TEST_F(DriveBudgetTest, EveryPassOverTheHeapStopsBetweenSlabs) {
   const int slabs = static_cast<int>(count * (sizeof(Node) + sizeof(Finalizable)) / 65'536);
   const int half = static_cast<int>(count * sizeof(Node) / 65'536);
   ASSERT_GT(half, 20);
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(nanoseconds(0)));
   const std::array<int, kSteps> calls = CallsByStep();
   const auto after = [&calls](Step step) { return calls[static_cast<size_t>(step)]; };
   EXPECT_GE(after(Step::kBornBlack), slabs) << "the scan of the roots";
@@ -142,7 +117,7 @@ TEST_F(DriveBudgetTest, CallsTakeLittleMoreThanTheirBudget) {
     chain = std::move(node);
     if (i % 10 == 0) MakeRing();
   }
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(nanoseconds(0)));
   // In time that this process had a processor for: the machine may be busy.
   const auto now = [] {
     timespec time{};
@@ -164,7 +139,7 @@ TEST_F(DriveBudgetTest, CallsTakeLittleMoreThanTheirBudget) {
 TEST_F(DriveBudgetTest, OwnReadScopeHoldsUpNoCall) {
   MakeRing();
   const ReadScope scope;
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(nanoseconds(0)));
   const std::array<int, kSteps> calls = CallsByStep();
   EXPECT_GE(calls[static_cast<size_t>(Step::kBornBlack)], 10);
 }

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 
 #include "reef/reef.h"
+#include "tests/heap/drive_support.h"
 #include "tests/heap/support.h"
 
 namespace reef {
@@ -40,38 +41,8 @@ void MakeRings(Heap& heap, Lives& lives, size_t count) {
   }
 }
 
-class DriveTest : public testing::Test {
+class DriveTest : public test::DrivenTest {
  protected:
-  DriveTest() {
-    SetCollectorDriven(true);
-    // It may be in the middle of something. When nothing is left, it stands at the gate.
-    EXPECT_TRUE(test::Eventually([] { return !Drive(milliseconds(100)); }));
-  }
-  ~DriveTest() override {
-    heap_.reset();
-    SetCollectorDriven(false);
-  }
-  static HeapOptions EagerOptions() {
-    HeapOptions options = test::QuietOptions();
-    options.automatic_collection = true;
-    options.growth_bytes = 0;
-    options.growth_percent = 1;
-    options.collector_cpu_percent = 100;
-    return options;
-  }
-  // True if the collector has more to do.
-  static bool Drive(nanoseconds budget) {
-    const absl::StatusOr<bool> more = DriveCollector(budget);
-    EXPECT_TRUE(more.ok()) << more.status();
-    return more.value_or(false);
-  }
-  // Drives by small steps until a collection of the heap is under way.
-  bool DriveIntoACollection() {
-    return test::Eventually([this] {
-      (void)Drive(microseconds(50));
-      return heap_->IsCollecting();
-    });
-  }
   // Enough that a collection takes many of those steps.
   Ref<Node> MakeChain() {
     Ref<Node> chain = heap_->Make<Node>(lives_);
@@ -82,9 +53,6 @@ class DriveTest : public testing::Test {
     }
     return chain;
   }
-
-  Lives lives_;
-  std::unique_ptr<Heap> heap_ = test::NewHeap(EagerOptions());
 };
 
 TEST_F(DriveTest, NothingRunsUnlessDriven) {
@@ -107,7 +75,7 @@ TEST_F(DriveTest, CollectionGoesOnFromCallToCall) {
   const uint64_t before = heap_->Stats().collections;
   int calls = 0;
   Node* at = chain.get();
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(microseconds(50)));
   while (heap_->IsCollecting()) {
     EXPECT_EQ(heap_->Stats().collections, before);
     // The program goes on in between: makes, cuts off, re-attaches.
@@ -127,12 +95,12 @@ TEST_F(DriveTest, CollectionGoesOnFromCallToCall) {
 TEST_F(DriveTest, WhoWaitsForACollectionGetsIt) {
   const Ref<Node> chain = MakeChain();
   MakeRings(*heap_, lives_, 100);
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(microseconds(50)));
   EXPECT_TRUE(heap_->IsCollecting());
   (void)heap_->Collect();
   EXPECT_EQ(lives_.ended(), 100);
   MakeRings(*heap_, lives_, 100);
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(microseconds(50)));
   EXPECT_TRUE(heap_->Freeze().ok());
   EXPECT_FALSE(heap_->IsCollecting());
   EXPECT_TRUE(heap_->Unfreeze().ok());
@@ -141,7 +109,7 @@ TEST_F(DriveTest, WhoWaitsForACollectionGetsIt) {
 TEST_F(DriveTest, HeapMayEndInTheMiddleOfItsCollection) {
   Ref<Node> chain = MakeChain();
   MakeRings(*heap_, lives_, 100);
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(microseconds(50)));
   const std::unique_ptr<Heap> other = test::NewHeap();
   chain.Reset();
   heap_.reset();
@@ -151,7 +119,7 @@ TEST_F(DriveTest, HeapMayEndInTheMiddleOfItsCollection) {
 TEST_F(DriveTest, SwitchedOffTheCollectionGoesOnByItself) {
   const Ref<Node> chain = MakeChain();
   MakeRings(*heap_, lives_, 100);
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(microseconds(50)));
   SetCollectorDriven(false);
   EXPECT_TRUE(test::Eventually([this] { return lives_.ended() == 100; }));
 }
@@ -187,7 +155,7 @@ TEST_F(DriveTest, MarkersBesideTheThreadAreNotUsed) {
   EXPECT_TRUE(heap_->SetPacing({.growth_percent = 1, .growth_bytes = 0, .marker_threads = 4}).ok());
   const Ref<Node> chain = MakeChain();
   MakeRings(*heap_, lives_, 100);
-  ASSERT_TRUE(DriveIntoACollection());
+  ASSERT_TRUE(DriveIntoACollection(microseconds(50)));
   int calls = 0;
   for (; heap_->IsCollecting(); ++calls) (void)Drive(microseconds(50));
   EXPECT_GE(calls, 10) << "it stops at the gate";
