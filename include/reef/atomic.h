@@ -31,8 +31,8 @@
 // Order: Load, Peek and what a comparison has found acquire, what is stored is released, Exchange
 // and CompareExchange do both; a comparison that fails only acquires. That is less than
 // std::atomic's default: two threads that each store to one cell and then load the other may both
-// find the former values. Where that matters put a
-// std::atomic_thread_fence(std::memory_order_seq_cst) in between.
+// find the former values. Where that matters both put a
+// std::atomic_thread_fence(std::memory_order_seq_cst) in between, each the other's partner.
 //
 // Progress: all operations are lock-free; Load, and a CompareExchange that has failed and loads,
 // repeat only when another thread has replaced the value in between. Peek and a CompareExchange by

@@ -41,26 +41,22 @@ void PrintStatistics(const CollectedHeap& heap, const CollectionRecord& record) 
 }  // namespace
 
 void Callback::Call(const CollectionEvent& event) {
-  Function over;  // as in Remove
+  Function ended;  // as in Remove
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
   if (!removed()) {
     running_ = true;
     object::CallUser({.phase = "collection callback"}, [&] { function_(event); });
     running_ = false;
   }
-  if (!removed()) return;
-  over.swap(function_);  // by itself, or without waiting
-  Empty();
+  if (removed()) ended = TakeFunction();  // by itself, or without waiting
 }
 
 void Callback::Remove() {
   // What it has captured is the program's, and ends outside the mutex.
-  Function function;
+  Function ended;
   const std::lock_guard<std::recursive_mutex> lock(mutex_);
   RemoveLater();
-  if (running_) return;
-  function.swap(function_);
-  Empty();
+  if (!running_) ended = TakeFunction();
 }
 
 void Callback::ForgetCall() {
@@ -69,9 +65,9 @@ void Callback::ForgetCall() {
   running_ = false;
 }
 
-void Callback::Empty() {
-  function_ = nullptr;
+Callback::Function Callback::TakeFunction() {
   over_.store(true, std::memory_order_relaxed);
+  return std::exchange(function_, nullptr);
 }
 
 // What makes collections start by themselves again, or sooner, is activity that the pacer should

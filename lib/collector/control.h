@@ -52,11 +52,11 @@ class Callback {
   void ForgetCall();
 
  private:
+  // Under the mutex.
+  Function TakeFunction();
+
   // Recursive: a callback may remove itself.
   std::recursive_mutex mutex_;
-  // Ends the function, which is the program's, as its captures are.
-  void Empty();
-
   Function function_;
   bool running_ = false;
   // Relaxed: who is to see a removal waits for the mutex, or for nothing.
